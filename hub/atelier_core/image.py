@@ -1,0 +1,28 @@
+"""Images: a reference for the cluster, and a lock file that the laptop realises as a cached environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Image(BaseModel):
+    """What a step runs in.
+
+    `reference` is what a cluster pulls. `lock` is a requirements file with hashes, from which the local engine makes
+    the same environment; `python` is the version it needs. Without a lock the image is for clusters only.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    reference: str
+    python: str = "3.11"
+    lock: Path | None = None
+    description: str = ""
+
+    @property
+    def cluster_only(self) -> bool:
+        """Whether a laptop cannot run it."""
+        return self.lock is None
