@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from atelier_core.states import Cause
 from atelier_core.workload import Port, Resources, Topology
 
-PLAN_VERSION = 1
+PLAN_VERSION: Literal[1] = 1
 
 
 class _Frozen(BaseModel):
