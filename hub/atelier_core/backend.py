@@ -43,8 +43,12 @@ class Backend(ABC):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        mixins = {Endpoints: Capability.ENDPOINTS, Exec: Capability.EXEC,
-                  Capacity: Capability.CAPACITY, Rollout: Capability.ROLLOUT}
+        mixins = {
+            Endpoints: Capability.ENDPOINTS,
+            Exec: Capability.EXEC,
+            Capacity: Capability.CAPACITY,
+            Rollout: Capability.ROLLOUT,
+        }
         cls.capabilities = frozenset(capability for mixin, capability in mixins.items() if issubclass(cls, mixin))
 
     def __init__(self, settings: BackendSettings) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from atelier_core.pipeline.plan import Plan, RetryPolicy, StepPlan
 from atelier_core.pipeline.run import (
     AttemptEnded,
@@ -20,8 +23,6 @@ from atelier_core.pipeline.run import (
     replay,
 )
 from atelier_core.states import FINAL, Reason, State
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 
 def step(name: str, *needs: str, **more: object) -> StepPlan:

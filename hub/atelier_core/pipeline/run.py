@@ -15,7 +15,7 @@ from rpds import HashTrieMap, Queue
 from atelier_core.pipeline.plan import Plan, StepPlan
 from atelier_core.states import FINAL, Reason, State, cause_of
 
-# --- events: what happened; kept in the run's log ---------------------------------------------------------------------
+# --- events: what happened; kept in the run's log ---
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ EVENTS: dict[str, type[Event]] = {
     kind.__name__: kind for kind in (RunStarted, AttemptEnded, CancelRequested, DeadlinePassed)
 }
 
-# --- commands: what must be done; carried out in the transaction that stores the event ---------------------------------
+# --- commands: what must be done; carried out in the transaction that stores the event ---
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class MoveRun:
 
 Command = MoveStep | StartAttempt | StopAttempt | MoveRun
 
-# --- state -------------------------------------------------------------------------------------------------------------
+# --- state ---
 
 
 @dataclass(frozen=True, slots=True)
