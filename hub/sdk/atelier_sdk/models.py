@@ -1,0 +1,183 @@
+"""What the platform answers. Fields that a newer platform adds are kept, not refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+FINAL_STATES = frozenset({"done", "failed", "stopped", "skipped"})
+
+
+class Answer(BaseModel):
+    """Base of everything that the platform answers."""
+
+    model_config = ConfigDict(extra="allow", protected_namespaces=())
+
+
+T = TypeVar("T")
+
+
+class Page(Answer, Generic[T]):
+    """One page of a list; `next` is the cursor of the following page."""
+
+    items: list[T] = Field(default_factory=list)
+    next: str | None = None
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index: int) -> T:
+        return self.items[index]
+
+    def each(self) -> Iterator[T]:
+        """The items of this page."""
+        yield from self.items
+
+
+class Me(Answer):
+    """Who the token belongs to."""
+
+    name: str
+    admin: bool = False
+
+
+class Project(Answer):
+    """A place for runs, data and people."""
+
+    name: str
+    title: str = ""
+    description: str = ""
+
+
+class Member(Answer):
+    """A user or a hub group, and its role in a project."""
+
+    kind: str = "user"
+    name: str
+    role: str
+
+
+class Secret(Answer):
+    """The name of a secret; its value never comes back."""
+
+    name: str
+
+
+class Problem(Answer):
+    """What is wrong in a pipeline document, and where."""
+
+    node: str | None = None
+    field: str | None = None
+    message: str
+    hint: str = ""
+
+
+class Revision(Answer):
+    """An immutable pipeline: a document and the snapshot of its folder."""
+
+    id: str
+    name: str = ""
+    path: str = ""
+    snapshot: str | None = None
+    created_at: datetime | None = None
+    created_by: str = ""
+
+
+class _Driven(Answer):
+    state: str
+    reason: str = ""
+    message: str = ""
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing of it will change any more."""
+        return self.state in FINAL_STATES
+
+
+class Run(_Driven):
+    """One execution of a revision."""
+
+    id: str
+    project: str = ""
+    revision: str = ""
+    name: str = ""
+    on: str = ""
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    created_at: datetime | None = None
+    created_by: str = ""
+
+
+class Step(_Driven):
+    """One step of a run, as it stands."""
+
+    name: str
+    label: str = ""
+    node: str = ""
+    attempt: int | None = None
+    exit_code: int | None = None
+    needs: list[str] = Field(default_factory=list)
+
+
+class Attempt(_Driven):
+    """One try of a step."""
+
+    id: str = ""
+    number: int | None = None
+    exit_code: int | None = None
+
+
+class Artifact(Answer):
+    """A stored output of a step."""
+
+    id: str
+    name: str = ""
+    step: str = ""
+    type: str = "any"
+    kind: str = "file"
+    size: int = 0
+    digest: str = ""
+
+
+class Event(Answer):
+    """Something that happened, in the order in which it happened."""
+
+    id: int | str
+    at: datetime | None = None
+    project: str | None = None
+    kind: str
+    subject_kind: str = ""
+    subject: str = ""
+    actor: str | None = None
+    data: dict[str, Any] = Field(default_factory=dict)
+
+
+class Template(Answer):
+    """A kind of step that anyone can use."""
+
+    name: str
+    version: str = ""
+    stage: str = ""
+    category: str = ""
+    description: str = ""
+
+
+class Image(Answer):
+    """What a step runs in."""
+
+    name: str
+    reference: str = ""
+    python: str = ""
+    description: str = ""
+
+
+class BackendInfo(Answer):
+    """An engine that runs can be sent to by `on`."""
+
+    name: str
+    kind: str = ""
+    available: bool = True

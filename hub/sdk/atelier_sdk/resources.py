@@ -1,0 +1,323 @@
+"""What a client can do with each kind of thing, one class per kind, one method per route."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+from urllib.parse import quote
+
+from atelier_sdk.errors import AtelierError
+from atelier_sdk.models import (
+    Answer,
+    Artifact,
+    Attempt,
+    BackendInfo,
+    Event,
+    Image,
+    Member,
+    Page,
+    Problem,
+    Project,
+    Revision,
+    Run,
+    Secret,
+    Step,
+    Template,
+)
+from atelier_sdk.snapshot import Snapshot
+from atelier_sdk.streams import follow_events, read_text
+from atelier_sdk.transport import Transport
+
+T = TypeVar("T", bound=Answer)
+MemberKind = Literal["user", "group"]
+Items = list[dict[str, Any]]
+
+
+def _path(*parts: str) -> str:
+    return "/".join(quote(part, safe=":") for part in parts)
+
+
+class _Resource:
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def _one(self, kind: type[T], method: str, path: str, **options: Any) -> T:
+        return kind.model_validate(self._transport.request(method, path, **options).json())
+
+    def _page(self, kind: type[T], path: str, **params: Any) -> Page[T]:
+        query = {key: value for key, value in params.items() if value is not None}
+        body = self._transport.request("GET", path, params=query).json()
+        return Page[kind].model_validate(body)  # type: ignore[valid-type]
+
+    def _all(self, kind: type[T], path: str, **params: Any) -> Iterator[T]:
+        """Every item of every page."""
+        cursor: str | None = None
+        while True:
+            page = self._page(kind, path, cursor=cursor, **params)
+            yield from page.items
+            cursor = page.next
+            if not cursor:
+                return
+
+    def _edit(self, method: str, path: str, etag: str | None = None, **options: Any) -> Any:
+        """Change what the caller saw: the platform refuses when somebody else changed it meanwhile."""
+        etag = etag or self._transport.request("GET", path).headers.get("ETag")
+        headers = {"If-Match": etag} if etag else None
+        return self._transport.request(method, path, headers=headers, idempotent=False, **options)
+
+
+class Projects(_Resource):
+    """Places for runs, data and people."""
+
+    def list(self) -> Iterator[Project]:
+        """All projects that the caller may see."""
+        return self._all(Project, "projects")
+
+    def get(self, name: str) -> Project:
+        """One project."""
+        return self._one(Project, "GET", _path("projects", name))
+
+    def create(self, name: str, **fields: Any) -> Project:
+        """Make a project; the caller becomes its owner."""
+        return self._one(Project, "POST", "projects", json={"name": name, **fields})
+
+    def update(self, name: str, *, etag: str | None = None, **fields: Any) -> Project:
+        """Change some fields. `etag` is what `get` saw; without it the present state is what is changed."""
+        return Project.model_validate(self._edit("PATCH", _path("projects", name), etag, json=fields).json())
+
+    def delete(self, name: str, *, etag: str | None = None) -> None:
+        """Remove a project and what is in it."""
+        self._edit("DELETE", _path("projects", name), etag)
+
+
+class Members(_Resource):
+    """Who may do what in a project."""
+
+    def list(self, project: str) -> Iterator[Member]:
+        """All members of a project."""
+        return self._all(Member, _path("projects", project, "members"))
+
+    def set(self, project: str, name: str, role: str, *, kind: MemberKind = "user") -> None:
+        """Give a user or a hub group a role."""
+        self._transport.request("PUT", _path("projects", project, "members", kind, name), json={"role": role})
+
+    def remove(self, project: str, name: str, *, kind: MemberKind = "user") -> None:
+        """Take the role away."""
+        self._transport.request("DELETE", _path("projects", project, "members", kind, name))
+
+
+class Secrets(_Resource):
+    """Values that steps get as environment variables and nobody can read back."""
+
+    def list(self, project: str) -> Iterator[Secret]:
+        """The names."""
+        return self._all(Secret, _path("projects", project, "secrets"))
+
+    def set(self, project: str, name: str, value: str) -> None:
+        """Make or replace a secret."""
+        self._transport.request("PUT", _path("projects", project, "secrets", name), json={"value": value})
+
+    def delete(self, project: str, name: str) -> None:
+        """Remove a secret."""
+        self._transport.request("DELETE", _path("projects", project, "secrets", name))
+
+
+class Snapshots(_Resource):
+    """Packed code, found by its content."""
+
+    def exists(self, project: str, digest: str) -> bool:
+        """Whether the platform has it already."""
+        try:
+            self._transport.request("HEAD", _path("projects", project, "snapshots", digest))
+        except AtelierError as error:
+            if error.status == 404:
+                return False
+            raise
+        return True
+
+    def upload(self, project: str, snapshot: Snapshot) -> bool:
+        """Send a snapshot unless it is there; tells whether it was sent."""
+        if self.exists(project, snapshot.digest):
+            return False
+        self._transport.request(
+            "PUT",
+            _path("projects", project, "snapshots", snapshot.digest),
+            content=_Blocks(snapshot),
+            headers={"Content-Type": "application/gzip", "Content-Length": str(snapshot.size)},
+        )
+        return True
+
+
+class _Blocks:
+    """The body of an upload, from the beginning at every try."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+
+    def __iter__(self) -> Iterator[bytes]:
+        stream = self._snapshot.open()
+        while block := stream.read(256 * 1024):
+            yield block
+
+
+class Pipelines(_Resource):
+    """Documents before they are stored."""
+
+    def check(self, project: str, *, document: Any, path: str, files: list[str]) -> list[Problem]:
+        """What is wrong in a document; an empty list when it can run. `files` are the paths in its folder."""
+        body = {"document": document, "path": path, "files": files}
+        answer = self._transport.request(
+            "POST", _path("projects", project, "pipelines", "check"), json=body, idempotent=True
+        )
+        return [Problem.model_validate(problem) for problem in answer.json()["problems"]]
+
+
+class Revisions(_Resource):
+    """Stored pipelines; they never change."""
+
+    def create(self, project: str, *, path: str, document: Any, snapshot: str | None) -> Revision:
+        """Store a document with the snapshot of its folder."""
+        body = {"path": path, "document": document, "snapshot": snapshot}
+        return self._one(Revision, "POST", _path("projects", project, "revisions"), json=body)
+
+    def get(self, project: str, revision: str) -> Revision:
+        """One revision."""
+        return self._one(Revision, "GET", _path("projects", project, "revisions", revision))
+
+    def list(self, project: str) -> Iterator[Revision]:
+        """All revisions, newest first."""
+        return self._all(Revision, _path("projects", project, "revisions"))
+
+
+class Runs(_Resource):
+    """Executions of revisions."""
+
+    def create(
+        self,
+        project: str,
+        *,
+        revision: str,
+        parameters: dict[str, Any] | None = None,
+        on: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Run:
+        """Start a run. With its key the call may arrive twice and still starts one run."""
+        body = {
+            "revision": revision,
+            "parameters": parameters or {},
+            "on": on,
+            "idempotency_key": idempotency_key or uuid.uuid4().hex,
+        }
+        body = {key: value for key, value in body.items() if value is not None}
+        return self._one(Run, "POST", _path("projects", project, "runs"), json=body, idempotent=True)
+
+    def get(self, project: str, run: str) -> Run:
+        """One run."""
+        return self._one(Run, "GET", _path("projects", project, "runs", run))
+
+    def page(
+        self, project: str, *, state: str | None = None, limit: int | None = None, cursor: str | None = None
+    ) -> Page[Run]:
+        """One page of runs, newest first."""
+        return self._page(Run, _path("projects", project, "runs"), state=state, limit=limit, cursor=cursor)
+
+    def list(self, project: str, *, state: str | None = None) -> Iterator[Run]:
+        """All runs, newest first."""
+        return self._all(Run, _path("projects", project, "runs"), state=state)
+
+    def cancel(self, project: str, run: str) -> None:
+        """Stop a run; no error when it has ended already."""
+        self._transport.request("POST", _path("projects", project, "runs", run, "cancel"), idempotent=True)
+
+    def artifacts(self, project: str, run: str) -> Iterator[Artifact]:
+        """What its steps have stored."""
+        return self._all(Artifact, _path("projects", project, "runs", run, "artifacts"))
+
+
+class Steps(_Resource):
+    """The steps of a run."""
+
+    def list(self, project: str, run: str) -> Iterator[Step]:
+        """All steps in document order, as they stand."""
+        return self._all(Step, _path("projects", project, "runs", run, "steps"))
+
+    def attempts(self, project: str, run: str, step: str) -> Iterator[Attempt]:
+        """All tries of a step."""
+        return self._all(Attempt, _path("projects", project, "runs", run, "steps", step, "attempts"))
+
+    def logs(
+        self,
+        project: str,
+        run: str,
+        step: str,
+        *,
+        attempt: int | None = None,
+        replica: str | None = None,
+        follow: bool = False,
+        offset: int = 0,
+        patience: float = 300,
+    ) -> Iterator[bytes]:
+        """What the step wrote, from byte `offset`; with `follow` until it ends, across lost connections."""
+        wanted = {"attempt": attempt, "replica": replica, "offset": offset}
+        params = {key: value for key, value in wanted.items() if value is not None}
+        path = _path("projects", project, "runs", run, "steps", step, "logs")
+        return read_text(self._transport, path, params, follow=follow, patience=patience)
+
+    def results(self, project: str, run: str, step: str) -> Items:
+        """The views that the step left: tables, images, texts, charts, metrics."""
+        body = self._transport.request("GET", _path("projects", project, "runs", run, "steps", step, "results")).json()
+        return list(body["items"])
+
+
+class Artifacts(_Resource):
+    """Stored outputs."""
+
+    def download(self, project: str, artifact: str, target: Path) -> Path:
+        """Write the content to a file (a folder comes as a tar)."""
+        path = _path("projects", project, "artifacts", artifact, "content")
+        with self._transport.stream(path) as stream, target.open("wb") as file:
+            for block in stream.iter_bytes():
+                file.write(block)
+        return target
+
+
+class Events(_Resource):
+    """What happens, as it happens."""
+
+    def follow(
+        self, *, project: str | None = None, after: str | int | None = None, patience: float = 300
+    ) -> Iterator[Event]:
+        """Events after `after` without end; a lost connection goes on where it stopped."""
+        wanted = {"project": project, "after": after}
+        params = {key: value for key, value in wanted.items() if value is not None}
+        return follow_events(self._transport, params, patience)
+
+
+class Templates(_Resource):
+    """Kinds of steps that anyone can use."""
+
+    def list(self) -> Iterator[Template]:
+        """All of them."""
+        return self._all(Template, "templates")
+
+    def get(self, name: str) -> Template:
+        """One, with its parameters' schema."""
+        return self._one(Template, "GET", _path("templates", name))
+
+
+class Images(_Resource):
+    """What steps run in."""
+
+    def list(self) -> Iterator[Image]:
+        """All of them."""
+        return self._all(Image, "images")
+
+
+class Backends(_Resource):
+    """Where runs can be sent to."""
+
+    def list(self) -> Iterator[BackendInfo]:
+        """All of them."""
+        return self._all(BackendInfo, "backends")

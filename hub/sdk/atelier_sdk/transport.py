@@ -1,0 +1,133 @@
+"""One HTTP call: what is tried again, and how answers become errors."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+
+from atelier_sdk.errors import AtelierError, NotSignedIn, Unreachable
+
+RETRIED_STATUS = frozenset({502, 503, 504})
+_IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE"})
+_SIGN_IN = (
+    "Get a new token from the hub's token page and run `atelier login URL`; `atelier up` renews it on this machine."
+)
+
+
+class Transport:
+    """Sends requests to one platform. A control plane that restarts is waited for, up to `patience` seconds."""
+
+    def __init__(self, url: str, token: str, *, patience: float = 30.0, timeout: float = 60.0) -> None:
+        self.url = url.rstrip("/")
+        self._patience = patience
+        self.http = httpx.Client(
+            base_url=f"{self.url}/api/",
+            headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
+            timeout=httpx.Timeout(timeout, connect=10),
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.http.close()
+
+    def request(self, method: str, path: str, *, idempotent: bool | None = None, **options: Any) -> httpx.Response:
+        """The answer, or an `AtelierError`. Only calls that may safely arrive twice are sent twice."""
+        repeatable = method in _IDEMPOTENT if idempotent is None else idempotent
+        options = {key: value for key, value in options.items() if value is not None}
+        answer = self._retried(lambda: self.http.request(method, path, **options), repeatable)
+        if answer.is_error:
+            raise error_from(answer)
+        return answer
+
+    @contextmanager
+    def stream(self, path: str, **options: Any) -> Iterator[httpx.Response]:
+        """The beginning of a long answer, or an `AtelierError`; `Unreachable` when trying again may help."""
+        with self.http.stream("GET", path, **options) as answer:
+            if answer.is_error:
+                answer.read()
+                raise error_from(answer)
+            yield answer
+
+    def _retried(self, send: Callable[[], httpx.Response], repeatable: bool) -> httpx.Response:
+        deadline = time.monotonic() + self._patience
+        for wait in waits():
+            last = not repeatable or time.monotonic() + wait > deadline
+            try:
+                answer = send()
+            except httpx.TransportError as error:
+                if last:
+                    raise self.unreachable(error) from error
+            else:
+                if last or answer.status_code not in RETRIED_STATUS:
+                    return answer
+            time.sleep(wait)
+        raise AssertionError("waits() never ends")
+
+    def unreachable(self, error: httpx.TransportError) -> Unreachable:
+        """What to say when there was no answer."""
+        if isinstance(error, httpx.ReadTimeout | httpx.WriteTimeout):
+            what = f"The platform at {self.url} did not answer in time."
+        else:
+            what = f"The platform at {self.url} cannot be reached ({error or type(error).__name__})."
+        return Unreachable(
+            what,
+            code="unreachable",
+            hint="Start it with `atelier up`, see what is wrong with `atelier status`, "
+            "or sign in to another one with `atelier login URL`.",
+        )
+
+
+def waits() -> Iterator[float]:
+    """Growing pauses between tries, never two clients in step."""
+    pause = 0.1
+    while True:
+        yield pause * random.uniform(0.5, 1.0)
+        pause = min(pause * 2, 3.0)
+
+
+def error_from(answer: httpx.Response) -> AtelierError:
+    """The platform's own words where it sent some; else the status in words."""
+    try:
+        body = answer.json()
+    except (ValueError, httpx.ResponseNotRead):
+        body = {}
+    if not isinstance(body, dict) or "message" not in body:
+        body = _without_words(answer)
+    kind = _kind(answer.status_code)
+    known = ("message", "code", "hint", "trace")
+    hint = body.get("hint") or (_SIGN_IN if answer.status_code == 401 else "")
+    return kind(
+        str(body["message"]),
+        code=str(body.get("code") or "error"),
+        hint=str(hint),
+        status=answer.status_code,
+        trace=str(body.get("trace") or ""),
+        details={key: value for key, value in body.items() if key not in known},
+    )
+
+
+def _kind(status: int) -> type[AtelierError]:
+    if status in RETRIED_STATUS:
+        return Unreachable
+    return NotSignedIn if status == 401 else AtelierError
+
+
+def _without_words(answer: httpx.Response) -> dict[str, str]:
+    """An answer that is not the control plane's: the proxy's, or another server's."""
+    status = answer.status_code
+    if status in RETRIED_STATUS:
+        return {
+            "message": f"The platform's proxy answers, its control plane does not ({status}).",
+            "code": "unavailable",
+            "hint": "It may be restarting: try again soon, or look at `atelier status`.",
+        }
+    return {
+        "message": f"{answer.request.url} answered {status} {answer.reason_phrase}.",
+        "code": "unexpected_answer",
+        "hint": "Is this the address of an Atelier platform? `atelier login URL` takes the hub's address.",
+    }
