@@ -108,19 +108,25 @@ def _walk(root: Path, folder: str = "", specs: tuple[tuple[str, GitIgnoreSpec], 
     own = _read_ignore_files(root / folder)
     if own is not None:
         specs = (*specs, (folder, own))
-    with os.scandir(root / folder) as entries:
-        listed = list(entries)
-    for entry in listed:
+    for entry in _listed(root, folder):
         path = f"{folder}{entry.name}"
         enters = entry.is_dir(follow_symlinks=False)
         if _ignored(f"{path}/" if enters else path, specs):
             continue
         if enters:
             yield from _walk(root, f"{path}/", specs)
-        elif entry.is_symlink() and entry.is_dir():
+        elif entry.is_symlink() and (root / path).is_dir():
             _refuse_link_to_folder(root, path)
         else:
             yield path
+
+
+def _listed(root: Path, folder: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(root / folder) as entries:
+            return list(entries)
+    except OSError as error:
+        raise _unreadable(folder or str(root), error) from None
 
 
 def _read_ignore_files(folder: Path) -> GitIgnoreSpec | None:
@@ -173,11 +179,12 @@ def _secret_content(file: Path) -> str:
     try:
         return secret_in_content(file)
     except OSError as error:
-        raise SnapshotError(
-            f"{file} cannot be read: {error.strerror}.",
-            code="unreadable",
-            hint="Change its permissions, or list it in .atelierignore.",
-        ) from None
+        raise _unreadable(str(file), error) from None
+
+
+def _unreadable(what: str, error: OSError) -> SnapshotError:
+    hint = "Change its permissions, or list it in .atelierignore."
+    return SnapshotError(f"{what} cannot be read: {error.strerror}.", code="unreadable", hint=hint)
 
 
 def _relative(root: Path, file: Path) -> str:
