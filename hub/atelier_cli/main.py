@@ -1,0 +1,97 @@
+"""The entry of the `atelier` command: options for all, and errors as sentences."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from atelier_cli import exits
+from atelier_cli.lazy import LazyGroup
+from atelier_cli.session import Session
+from atelier_sdk import AtelierError, SnapshotError, Unreachable
+from atelier_sdk.errors import NotSignedIn
+
+COMMANDS = {
+    "up": "atelier_cli.platform.commands:up",
+    "demo": "atelier_cli.demo:demo",
+    "pipeline": "atelier_cli.pipeline:pipeline",
+    "template": "atelier_cli.template:template",
+    "project": "atelier_cli.project:project",
+    "secret": "atelier_cli.project:secret",
+    "login": "atelier_cli.login:login",
+    "status": "atelier_cli.platform.commands:status",
+    "doctor": "atelier_cli.platform.commands:doctor",
+    "down": "atelier_cli.platform.commands:down",
+    "backup": "atelier_cli.platform.commands:backup",
+    "restore": "atelier_cli.platform.commands:restore",
+}
+
+
+@click.group(cls=LazyGroup, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}, epilog=exits.HELP)
+@click.option("--url", envvar="ATELIER_URL", help="The platform, instead of the one signed in to; needs a token.")
+@click.option("--token", envvar="ATELIER_TOKEN", help="A token for --url; better given as ATELIER_TOKEN.")
+@click.option("--project", envvar="ATELIER_PROJECT", help="The project; default: your own.")
+@click.option("--json", "as_json", is_flag=True, help="Speak JSON, one object per line.")
+@click.version_option(package_name="atelier-workspace", prog_name="atelier")
+@click.pass_context
+def cli(ctx: click.Context, url: str | None, token: str | None, project: str | None, as_json: bool) -> None:
+    """Atelier: machine-learning pipelines on a laptop and on Kubernetes, one definition for both."""
+    if bool(url) != bool(token):
+        raise click.UsageError("--url and --token (or ATELIER_URL and ATELIER_TOKEN) belong together.")
+    session = ctx.ensure_object(Session)
+    if url and token:
+        session.connect_to(url, token)
+    session.choose(project=project, as_json=as_json)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command and exit with one of the documented codes."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command and return its exit code."""
+    session = Session()
+    try:
+        result = cli.main(arguments, prog_name="atelier", standalone_mode=False, obj=session)
+        return result if isinstance(result, int) else exits.OK
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.Abort:
+        session.out.error("Interrupted.", code="interrupted")
+        return exits.INTERRUPTED
+    except click.ClickException as error:
+        if session.out.as_json:
+            session.out.error(error.format_message(), code="usage")
+        else:
+            error.show()
+        return exits.USAGE
+    except Exception as error:
+        message = getattr(error, "message", None)
+        if message is None:
+            raise  # a bug: its trace is worth more than a sentence
+        return _explain(session, error)
+    finally:
+        session.close()
+
+
+def _explain(session: Session, error: Exception) -> int:
+    """Errors of SDK and core carry message, code and hint."""
+    code, hint, trace = (str(getattr(error, name, "")) for name in ("code", "hint", "trace"))
+    session.out.error(str(getattr(error, "message", error)), code=code or "error", hint=hint, trace=trace)
+    return exit_code(error)
+
+
+def exit_code(error: Exception) -> int:
+    """Which of the documented codes says it."""
+    if isinstance(error, Unreachable):
+        return exits.UNREACHABLE
+    if isinstance(error, SnapshotError | NotSignedIn) or code_of(error) in ("invalid", "credentials_exposed"):
+        return exits.USAGE
+    return exits.USAGE if isinstance(error, AtelierError) and error.status in (400, 422) else exits.FAILED
+
+
+def code_of(error: Exception) -> str:
+    """The error's stable code, if it has one."""
+    return str(getattr(error, "code", ""))

@@ -1,0 +1,74 @@
+"""What every command shares: the connection, the project, and how to speak."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from atelier_cli.output import Output
+from atelier_sdk import Client
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Session:
+    """Connects when first needed. `patience` is how many seconds a restarting control plane is waited for."""
+
+    def __init__(self) -> None:
+        self._url = ""
+        self._token = ""
+        self._project = ""
+        self._client: Client | None = None
+        self.out = Output()
+        self.patience = 30.0
+
+    @property
+    def client(self) -> Client:
+        """The platform that was named, or the one that was signed in to last."""
+        if self._client is None:
+            if self._url and self._token:
+                self._client = Client(self._url, self._token, patience=self.patience)
+            else:
+                self._client = Client.from_credentials(patience=self.patience)
+        return self._client
+
+    @property
+    def project(self) -> str:
+        """The project that was named, or the caller's own."""
+        if not self._project:
+            me = self.client.me()
+            self._project = str((me.model_extra or {}).get("personal_project") or me.name)
+        return self._project
+
+    def connect_to(self, url: str, token: str) -> None:
+        """Use this platform, not the one that was signed in to."""
+        self._url, self._token = url, token
+
+    def choose(self, *, project: str | None, as_json: bool) -> None:
+        """Options may stand before or behind the command."""
+        self._project = project or self._project
+        if as_json and not self.out.as_json:
+            self.out = Output(as_json=True)
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._client is not None:
+            self._client.close()
+
+
+def command_options(function: F) -> F:
+    """Adds `--project` and `--json`, and passes the session as the first argument."""
+
+    @click.option("--project", metavar="NAME", help="The project; default: your own.")
+    @click.option("--json", "as_json", is_flag=True, help="Speak JSON, one object per line.")
+    @functools.wraps(function)
+    def with_session(*arguments: Any, project: str | None, as_json: bool, **options: Any) -> Any:
+        session = click.get_current_context().find_object(Session)
+        assert session is not None
+        session.choose(project=project, as_json=as_json)
+        return function(session, *arguments, **options)
+
+    return with_session  # type: ignore[return-value]
