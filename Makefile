@@ -1,0 +1,83 @@
+# make up            start the platform on this machine, run the demo, print the address
+# make test          everything that needs neither root nor a cluster
+# make test-cluster  as root: build and start a Kubernetes, run the rest
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+  $$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$python && break; done)
+BIN := .venv/bin
+READY := .venv/.ready
+PYTEST := $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+.PHONY: help up down venv test lint test-cluster test-heavy cluster-up cluster-down bench lock clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+# --- using it ---
+
+up: $(READY) ## start the platform, run the demo, print the address
+	@$(BIN)/atelier up
+	$(BIN)/atelier demo
+
+down: $(READY) ## stop the platform; its data stays
+	@$(BIN)/atelier down
+
+# --- the environment ---
+
+venv: $(READY) ## .venv with the locked packages and this tree
+
+# uv comes from the lock like everything else, by pip; then uv installs the rest in seconds.
+$(READY): requirements.lock pyproject.toml hub/sdk/pyproject.toml
+	@if [ -z "$(PYTHON)" ]; then
+	  echo "Atelier needs Python 3.11, 3.12 or 3.13 and found none; name one: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; exit 1
+	fi
+	if [ ! -x $(BIN)/python ] && ! $(PYTHON) -m venv .venv; then
+	  rm -rf .venv
+	  echo "This Python cannot make environments. On Debian and Ubuntu: apt-get install -y python3-venv" >&2; exit 1
+	fi
+	sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > .venv/uv.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.txt
+	install="$(BIN)/uv pip install --quiet --python $(BIN)/python"
+	$$install --require-hashes -r requirements.lock
+	$$install --no-deps --no-build-isolation -e hub/sdk -e .
+	touch $@
+
+lock: $(READY) ## choose the newest packages that fit, for every supported Python
+	@$(BIN)/uv pip compile pyproject.toml --upgrade --quiet --universal --python-version 3.11 --all-extras --group dev \
+	  --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-package atelier-sdk -o requirements.lock
+
+clean: ## remove what is built; the platform's data stays
+	@rm -rf .venv dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+# --- tests ---
+
+lint: $(READY) ## ruff and mypy (import contracts are in tests/test_architecture.py)
+	@$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/mypy
+
+test: lint ## everything that needs neither root nor a cluster
+	@$(BIN)/python -m tests.harness.apt
+	$(PYTEST) -m "not cluster and not root and not heavy"
+
+test-cluster: $(READY) ## as root: start a Kubernetes and run what needs it, and what needs root
+	@if [ "$$(id -u)" != 0 ]; then echo "make test-cluster needs root: it starts containers and other people's processes." >&2; exit 1; fi
+	$(BIN)/python -m tests.harness.apt
+	if [ -z "$${ATELIER_TEST_KUBECONFIG:-}" ]; then $(BIN)/python -m tests.harness.cluster up; fi
+	$(PYTEST) -m "(cluster or root) and not heavy"
+
+test-heavy: $(READY) ## PyTorch and TensorFlow: gigabytes of downloads
+	@$(PYTEST) -m heavy
+
+bench: $(READY) ## speed through the public API, beside other engines; prints a table
+	@$(BIN)/python -m tests.benchmarks
+
+cluster-up: $(READY) ## start the test cluster (builds it the first time)
+	@$(BIN)/python -m tests.harness.cluster up
+
+cluster-down: $(READY) ## stop the test cluster
+	@$(BIN)/python -m tests.harness.cluster down
