@@ -1,0 +1,132 @@
+"""Logs of attempts, in pieces as they come: `logs/<attempt>/<replica>/<offset>-<length>`.
+
+Bytes at an offset are always the same bytes, so pieces may overlap (a shim repeats what it is not sure of, another
+replica of the control plane took the last piece): a reader takes each byte once.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+from atelier_core.errors import Conflict, Invalid
+from atelier_hub.artifacts.store import TEMPORARY, ArtifactStore, guarded, read_range
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+_PIECE = re.compile(r"(\d{15})-(\d{1,12})")
+_REMEMBERED = 10_000
+
+
+class LogOffset(Conflict):
+    """The piece does not begin where the log ends; `offset` says where to go on."""
+
+    code = "log_offset"
+
+    def __init__(self, offset: int) -> None:
+        super().__init__(f"The log goes on at offset {offset}.")
+        self.offset = offset
+
+
+class LogStore:
+    """Logs in an artifact store."""
+
+    def __init__(self, store: ArtifactStore) -> None:
+        self._store = store
+        self._ends: dict[tuple[str, str], int] = {}
+
+    def append(self, attempt: str, replica: str, offset: int, data: bytes) -> int:
+        """Add what the replica wrote from `offset` on; returns the new end, or raises `LogOffset`."""
+        end = self._ends.get((attempt, replica))
+        if end != offset:
+            end = self.end(attempt, replica)
+        if end != offset:
+            raise LogOffset(end)
+        if data:
+            self._write(f"{self._folder(attempt, replica)}/{_piece(offset, len(data))}", [data])
+        if len(self._ends) > _REMEMBERED:
+            self._ends.clear()
+        self._ends[attempt, replica] = offset + len(data)
+        return offset + len(data)
+
+    def end(self, attempt: str, replica: str) -> int:
+        """How many bytes there are, without a gap."""
+        end = 0
+        for start, length, _path in self._pieces(attempt, replica):
+            if start > end:
+                break
+            end = max(end, start + length)
+        return end
+
+    def read(self, attempt: str, replica: str, start: int = 0) -> Iterator[bytes]:
+        """What the replica wrote from byte `start` on, as far as it has come."""
+        at = start
+        for begin, length, path in self._pieces(attempt, replica):
+            if begin > at:
+                return
+            if begin + length <= at:
+                continue
+            for data in read_range(self._store.fs.open(path, "rb"), at - begin, None):
+                at += len(data)
+                yield data
+
+    def replicas(self, attempt: str) -> list[str]:
+        """The replicas of which there is a log."""
+        return sorted(path.rsplit("/", 1)[-1] for path in self._names(self._folder(attempt)))
+
+    def compact(self, attempt: str, replica: str) -> None:
+        """Make one piece of many, once the log is complete. Interrupted, it only leaves pieces that overlap."""
+        pieces = self._pieces(attempt, replica)
+        if len(pieces) < 2:
+            return
+        whole = f"{self._folder(attempt, replica)}/{_piece(0, self.end(attempt, replica))}"
+        self._write(whole, self.read(attempt, replica))
+        for _start, _length, path in pieces:
+            if path != whole:
+                self._store.fs.rm_file(path)
+
+    def delete(self, attempt: str) -> None:
+        """Remove all logs of an attempt; no error if there are none."""
+        folder = self._folder(attempt)
+        for key in [key for key in self._ends if key[0] == attempt]:
+            self._ends.pop(key, None)
+        if self._store.fs.exists(folder):
+            self._store.fs.rm(folder, recursive=True)
+
+    def _folder(self, *names: str) -> str:
+        for name in names:
+            if not _NAME.fullmatch(name):
+                raise Invalid(f"{name[:80]!r} is not a name of an attempt or replica.")
+        return "/".join([self._store.root, "logs", *names])
+
+    def _pieces(self, attempt: str, replica: str) -> list[tuple[int, int, str]]:
+        found = []
+        for path in self._names(self._folder(attempt, replica)):
+            name = _PIECE.fullmatch(path.rsplit("/", 1)[-1])
+            if name:
+                found.append((int(name[1]), int(name[2]), path))
+        return sorted(found)
+
+    def _names(self, folder: str) -> list[str]:
+        self._store.fs.invalidate_cache(folder)
+        try:
+            return [str(path) for path in self._store.fs.ls(folder, detail=False)]
+        except FileNotFoundError:
+            return []
+
+    def _write(self, path: str, chunks: Any) -> None:
+        temporary = f"{self._store.root}/{TEMPORARY}/{uuid.uuid4().hex}"
+        try:
+            with guarded(lambda: self._store.fs.open(temporary, "wb")) as file:
+                for chunk in chunks:
+                    guarded(lambda chunk=chunk: file.write(chunk))  # type: ignore[misc]
+            guarded(lambda: self._store.place(temporary, path))
+        except BaseException:
+            if self._store.fs.exists(temporary):
+                self._store.fs.rm_file(temporary)
+            raise
+
+
+def _piece(offset: int, length: int) -> str:
+    return f"{offset:015d}-{length}"

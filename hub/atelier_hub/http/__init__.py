@@ -1,0 +1,1 @@
+"""HTTP: errors, paging, ETags, limits, OpenAPI."""

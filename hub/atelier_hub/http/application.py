@@ -1,0 +1,121 @@
+"""The FastAPI application: all features' routes under one prefix, every one with a declared scope."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, FastAPI
+from fastapi.routing import RouteContext, iter_route_contexts
+from pydantic import BaseModel
+
+from atelier_hub import features
+from atelier_hub.auth import Access, Role, check_routes, public, require
+from atelier_hub.context import Context, Ctx
+from atelier_hub.http import errors
+from atelier_hub.http.limits import BodyLimit
+
+log = logging.getLogger(__name__)
+VERSION = "0.1.0"
+STOP_SECONDS = 20.0
+_ERRORS = {code: {"model": errors.ErrorBody} for code in (401, 403, 404, 409, 413, 422, 503)}
+router = APIRouter(tags=["platform"])
+
+
+class Health(BaseModel):
+    """Whether the control plane answers."""
+
+    version: str
+    status: str
+
+
+class Me(BaseModel):
+    """Who you are here."""
+
+    name: str
+    kind: str
+    admin: bool
+    groups: list[str]
+    projects: dict[str, Role]
+
+
+@router.get("/health", dependencies=[Depends(public)])
+def health() -> Health:
+    """Whether the control plane answers."""
+    return Health(version=VERSION, status="ok")
+
+
+@router.get("/me")
+def me(ctx: Ctx, access: Annotated[Access, Depends(require("signed-in"))]) -> Me:
+    """Who you are, and your projects with your role in each."""
+    actor = access.actor
+    with ctx.db.read() as session:
+        roles = ctx.auth.roles.roles(session, actor)
+    return Me(name=actor.name, kind=actor.kind, admin=actor.admin, groups=sorted(actor.groups), projects=roles)
+
+
+def routers() -> list[APIRouter]:
+    """The routers of the platform itself and of every feature."""
+    from atelier_hub.feed import router as feed_router
+
+    return [router, feed_router, *(module.router for module in features.modules("routes"))]
+
+
+def api_routes(app: FastAPI) -> list[RouteContext]:
+    """Every route of the application, those of included routers too."""
+    return list(iter_route_contexts(app.routes))
+
+
+def create(context: Context) -> FastAPI:
+    """The application around `context`; fails if a route does not say who may call it."""
+    for module in features.modules("startup"):
+        module.setup(context)
+    app = FastAPI(
+        title="Atelier",
+        version=VERSION,
+        lifespan=_lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        responses=_ERRORS,
+        redirect_slashes=False,
+    )
+    app.state.context = context
+    for one in routers():
+        app.include_router(one, prefix=f"{context.settings.base_path}/api")
+    check_routes(api_routes(app))
+    errors.install(app)
+    app.add_middleware(BodyLimit)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    context: Context = app.state.context
+    await context.feed.start()
+    tasks = [asyncio.create_task(_keep_running(name, run), name=name) for name, run in context.tasks.items()]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            _done, left = await asyncio.wait(tasks, timeout=STOP_SECONDS)
+            for task in left:
+                log.error("background task %s did not stop within %g s", task.get_name(), STOP_SECONDS)
+        await context.feed.stop()
+
+
+async def _keep_running(name: str, run: Callable[[], Awaitable[None]]) -> None:
+    """A background task that fails is a bug; it is logged, and the work goes on."""
+    wait = 0.2
+    while True:
+        try:
+            return await run()
+        except Exception:
+            log.exception("background task %s failed; again in %.1f s", name, wait)
+        await asyncio.sleep(wait)
+        wait = min(wait * 2, 30.0)
