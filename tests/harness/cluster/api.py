@@ -29,6 +29,7 @@ class Api:
         self._context = ssl.create_default_context(cafile=str(PKI / "ca.crt"))
         self._context.load_cert_chain(PKI / "admin.crt", PKI / "admin.key")
         self._local = threading.local()
+        self._kept: list[http.client.HTTPSConnection] = []
 
     def connect(self, timeout: float) -> http.client.HTTPSConnection:
         return http.client.HTTPSConnection(NODE_IP, API_PORT, context=self._context, timeout=timeout)
@@ -36,16 +37,14 @@ class Api:
     def request(self, method: str, path: str, body: object = None, kind: str = "application/json") -> bytes:
         """One request; OSError when the server cannot be reached, Refused when it answers so."""
         for last in (False, True):
-            connection = getattr(self._local, "connection", None) or self.connect(timeout=15)
-            self._local.connection = connection
+            connection = self._connection()
             try:
                 data = None if body is None else json.dumps(body)
                 connection.request(method, path, data, {"Content-Type": kind})
                 answer = connection.getresponse()
                 text = answer.read()
             except (OSError, http.client.HTTPException) as error:
-                connection.close()
-                self._local.connection = None
+                connection.close()  # the next request opens it anew
                 if last or isinstance(error, ConnectionRefusedError):
                     raise OSError(f"{method} {path}: {error!r}") from error
                 continue  # a kept connection that the server closed meanwhile
@@ -54,12 +53,17 @@ class Api:
             return text
         raise AssertionError("not reached")
 
-    def close(self) -> None:
-        """Close this thread's connection."""
+    def _connection(self) -> http.client.HTTPSConnection:
         connection = getattr(self._local, "connection", None)
-        if connection:
+        if connection is None:
+            connection = self._local.connection = self.connect(timeout=15)
+            self._kept.append(connection)
+        return connection
+
+    def close(self) -> None:
+        """Close the kept connections of all threads (a later request opens its own again)."""
+        for connection in self._kept:
             connection.close()
-            self._local.connection = None
 
     def get(self, path: str) -> dict:
         return json.loads(self.request("GET", path))

@@ -54,6 +54,7 @@ class FakeNodes:
         self._changed = threading.Event()
         self._addresses = itertools.count(1)
         self._told: dict[str, str] = {}
+        self._pool = ThreadPoolExecutor(WORKERS)
         self._threads: list[threading.Thread] = []
 
     def __enter__(self) -> FakeNodes:
@@ -65,8 +66,7 @@ class FakeNodes:
 
     def start(self) -> None:
         """Register the nodes, then keep them alive and their pods running."""
-        with ThreadPoolExecutor(WORKERS) as pool:
-            list(pool.map(self._register, self.names))
+        list(self._pool.map(self._register, self.names))
         self._pods = Cache(self._api, "/api/v1/pods", self._changed, fieldSelector=f"spec.nodeName!={NODE}")
         self._pods.start()
         self._threads = [threading.Thread(target=work, daemon=True) for work in (self._renew, self._run_pods)]
@@ -79,10 +79,11 @@ class FakeNodes:
         self._changed.set()
         for thread in self._threads:
             thread.join(15)
-        with ThreadPoolExecutor(WORKERS) as pool:
-            list(pool.map(self._remove_pod, self._mine()))
-            list(pool.map(lambda name: self._api.delete(f"/api/v1/nodes/{name}"), self.names))
-            list(pool.map(lambda name: self._api.delete(f"{LEASES}/{name}"), self.names))
+        list(self._pool.map(self._remove_pod, self._mine()))
+        list(self._pool.map(lambda name: self._api.delete(f"/api/v1/nodes/{name}"), self.names))
+        list(self._pool.map(lambda name: self._api.delete(f"{LEASES}/{name}"), self.names))
+        self._pool.shutdown()
+        self._api.close()
 
     def _register(self, name: str) -> None:
         resources = {"capacity": self._capacity, "allocatable": self._capacity}
@@ -107,8 +108,7 @@ class FakeNodes:
 
     def _renew(self) -> None:
         while not self._stop.wait(RENEW_EVERY):
-            with ThreadPoolExecutor(WORKERS) as pool:
-                list(pool.map(self._try_lease, self.names))
+            list(self._pool.map(self._try_lease, self.names))
 
     def _try_lease(self, name: str) -> None:
         try:
@@ -121,11 +121,10 @@ class FakeNodes:
         return [pod for pod in self._pods.objects() if pod["spec"].get("nodeName") in names]
 
     def _run_pods(self) -> None:
-        with ThreadPoolExecutor(WORKERS) as pool:
-            while not self._stop.is_set():
-                self._changed.wait(0.5)
-                self._changed.clear()
-                list(pool.map(self._care, self._mine()))
+        while not self._stop.is_set():
+            self._changed.wait(0.2)
+            self._changed.clear()
+            list(self._pool.map(self._care, self._mine()))
 
     def _care(self, pod: dict) -> None:
         """Bring one pod to where it should be; each step is told once."""
@@ -136,13 +135,17 @@ class FakeNodes:
             elif uid not in self._told:
                 self._tell(pod, "Running")
                 self._told[uid] = str(time.monotonic())
-            elif "atelier.test/ends-after" in notes and self._told[uid] != "ended":
-                if time.monotonic() - float(self._told[uid]) >= float(notes["atelier.test/ends-after"]):
-                    code = int(notes.get("atelier.test/exit-code", "0"))
-                    self._tell(pod, "Failed" if code else "Succeeded", code)
-                    self._told[uid] = "ended"
+            elif self._is_over(uid, notes):
+                code = int(notes.get("atelier.test/exit-code", "0"))
+                self._tell(pod, "Failed" if code else "Succeeded", code)
+                self._told[uid] = "ended"
         except (OSError, Refused):
             return  # the next turn tries again
+
+    def _is_over(self, uid: str, notes: Mapping[str, str]) -> bool:
+        if "atelier.test/ends-after" not in notes or self._told[uid] == "ended":
+            return False
+        return time.monotonic() - float(self._told[uid]) >= float(notes["atelier.test/ends-after"])
 
     def _tell(self, pod: dict, phase: str, code: int = 0) -> None:
         running = phase == "Running"
@@ -203,7 +206,7 @@ def main() -> None:
         try:
             signal.pause()
         except KeyboardInterrupt:
-            pass
+            return
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import urllib.request
 from collections.abc import Iterator
@@ -106,12 +107,13 @@ def container_pids(namespace: str, pod: str, container: str | None = None) -> li
 def kill_in_pod(
     namespace: str, pod: str, container: str | None = None, *, matching: str = "", number: int = signal.SIGKILL
 ) -> list[int]:
-    """Signal processes in a container from outside: all, or those whose command line has `matching`."""
+    """Signal processes in a container from outside: all, or those whose command line `matching` (a regular
+    expression) is found in."""
     hit = []
     for pid in container_pids(namespace, pod, container):
         with contextlib.suppress(OSError):
             line = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            if matching in line:
+            if re.search(matching, line):
                 os.kill(pid, number)
                 hit.append(pid)
     return hit
@@ -119,7 +121,16 @@ def kill_in_pod(
 
 def kill_container(namespace: str, pod: str, container: str | None = None) -> list[int]:
     """Kill a container's first process, and so the container; exit code 137 without OOMKilled."""
-    first = container_pids(namespace, pod, container)[:1]
+    first = [pid for pid in container_pids(namespace, pod, container) if _is_first(pid)]
     for pid in first:
         os.kill(pid, signal.SIGKILL)
     return first
+
+
+def _is_first(pid: int) -> bool:
+    """Whether it is process 1 of its own process namespace."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("NSpid:"):
+                return line.split()[-1] == "1"
+    return False

@@ -43,6 +43,10 @@ def remove_network() -> None:
         succeeds("iptables", "-w", "-D", "FORWARD", direction, BRIDGE, "-j", "ACCEPT")
     if (BIN / "kube-proxy").exists():
         succeeds(BIN / "kube-proxy", "--cleanup", timeout=30)
+    for hook in ("INPUT", "OUTPUT"):  # the kubelet's, which no program of its own takes away
+        succeeds("iptables", "-w", "-D", hook, "-j", "KUBE-FIREWALL")
+    for action in ("-F", "-X"):
+        succeeds("iptables", "-w", action, "KUBE-FIREWALL")
 
 
 def _remove_pod_namespaces() -> None:
@@ -55,4 +59,6 @@ def _remove_pod_namespaces() -> None:
         for sandbox in {interface.get("sandbox") for interface in interfaces} - {None, ""}:
             succeeds("umount", "-l", sandbox)
             Path(sandbox).unlink(missing_ok=True)
-        record.unlink(missing_ok=True)
+        container = record.name.removeprefix(f"{CNI_NETWORK}-").rpartition("-")[0]
+        for known in CNI_RESULTS.glob(f"*-{container}-*"):
+            known.unlink(missing_ok=True)

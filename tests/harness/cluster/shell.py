@@ -15,7 +15,7 @@ def run(*command: object, timeout: float = 120, **options) -> subprocess.Complet
     if not {"stdout", "stderr", "capture_output"} & set(options):
         options["capture_output"] = True
     try:
-        done = subprocess.run(words, text=True, timeout=timeout, **options)
+        done = subprocess.run(words, check=False, text=True, timeout=timeout, **options)
     except FileNotFoundError as error:
         raise CannotRun(f"{words[0]} is not installed") from error
     except subprocess.TimeoutExpired as error:
