@@ -1,0 +1,196 @@
+"""Running the command: a session of its own, one log, a deadline, and no survivor."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+import signal
+import sys
+import time
+import traceback
+from typing import Callable, NoReturn, Optional
+
+from atelier_runtime import oom, outcome, process
+from atelier_runtime.outcome import Failure, Outcome
+from atelier_runtime.spec import ShimSpec
+
+_VARIABLE = re.compile(r"\$\{(ATELIER_[A-Z0-9_]+)\}")
+_STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
+_WATCHED = _STOP_SIGNALS | {signal.SIGCHLD}
+_CANNOT_START = 127
+
+Program = Callable[[], int]
+
+
+def substitute(item: str, variables: dict[str, str]) -> str:
+    """Fill in `${ATELIER_…}`; a name that is not set is an error, not an empty text."""
+
+    def value(match: re.Match[str]) -> str:
+        name = match.group(1)
+        if name not in variables:
+            raise Failure(outcome.BAD_SPEC, "The command names ${%s}, which is not set for this step." % name)
+        return variables[name]
+
+    return _VARIABLE.sub(value, item)
+
+
+class Command:
+    """The command of one replica: started once, then waited for.
+
+    Setting `program` replaces the execution of a file (a warm worker runs Python in place). Standard output and error go to
+    the descriptor `output`. The caller has blocked `_WATCHED` signals by `block_signals`.
+    """
+
+    def __init__(self, spec: ShimSpec, environment: dict[str, str], output: int) -> None:
+        self._spec = spec
+        self._environment = environment
+        self._output = output
+        self.program: Optional[Program] = None
+        self._oom = oom.kills()
+        self.items = [substitute(item, environment) for item in spec.command]
+        self.pid = 0
+
+    def start(self) -> int:
+        """Start it and return its pid, which is its session too; `Failure` if the program cannot be executed."""
+        workdir = self._spec.path(self._spec.workdir)
+        if not os.path.isdir(workdir):
+            raise Failure(outcome.BAD_SPEC, "The working directory %r does not exist in the code." % self._spec.workdir)
+        executable = "" if self.program else self._find(workdir)
+        receive, send = os.pipe()
+        self.pid = os.fork()
+        if not self.pid:
+            os.close(receive)
+            self._become_command(workdir, executable, send)
+        os.close(send)
+        with os.fdopen(receive, "rb") as pipe:
+            problem = pipe.read()
+        if problem:
+            os.waitpid(self.pid, 0)
+            raise self._not_executable(int(problem), executable)
+        return self.pid
+
+    def wait(self) -> Outcome:
+        """Wait for its end, keep its deadline, pass on a stop; afterwards nothing of it survives."""
+        deadline = time.monotonic() + self._spec.timeout if self._spec.timeout else None
+        result = Outcome()
+        status = self._wait(deadline)
+        if status == signal.SIGTERM:
+            result.fail(outcome.CANCELLED, "It was stopped.")
+        elif status == signal.SIGALRM:
+            result.fail(outcome.DEADLINE_EXCEEDED, "It ran longer than %g s and was ended." % self._spec.timeout)
+        code = self._reap() if not result.reason else self._end()
+        process.end_descendants()
+        return self._judge(result, code)
+
+    def _wait(self, deadline: Optional[float]) -> int:
+        """Which of SIGCHLD (it ended), SIGTERM (stop) or SIGALRM (deadline) came first."""
+        while True:
+            left = 3600.0 if deadline is None else deadline - time.monotonic()
+            if left <= 0:
+                return signal.SIGALRM
+            info = signal.sigtimedwait(_WATCHED, left)
+            if info is None:
+                continue
+            if info.si_signo in _STOP_SIGNALS:
+                return signal.SIGTERM
+            if self._ended():
+                return signal.SIGCHLD
+
+    def _ended(self) -> bool:
+        """Whether the command itself ended; reaps adopted orphans on the way."""
+        while True:
+            found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if found is None:
+                return False
+            if found.si_pid == self.pid:
+                return True
+            os.waitpid(found.si_pid, os.WNOHANG)
+
+    def _end(self) -> int:
+        """Ask it to end, wait for the grace time, then kill."""
+        process.signal_session(self.pid, signal.SIGTERM)
+        deadline = time.monotonic() + self._spec.grace
+        while not self._ended() and time.monotonic() < deadline:
+            signal.sigtimedwait({signal.SIGCHLD}, max(0.0, min(0.1, deadline - time.monotonic())))
+        process.signal_session(self.pid, signal.SIGKILL)
+        return self._reap()
+
+    def _reap(self) -> int:
+        status = os.waitpid(self.pid, 0)[1]
+        return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+
+    def _judge(self, result: Outcome, code: int) -> Outcome:
+        result.exit_code = code
+        killed = code == 128 + signal.SIGKILL
+        if killed and not result.reason and oom.kills() > self._oom:
+            result.fail(outcome.OOM_KILLED, "It used more memory than there is and was killed.")
+        if code > 128:
+            result.fail(outcome.EXIT_CODE, "It was ended by %s." % _signal_name(code - 128))
+        elif code:
+            result.fail(outcome.EXIT_CODE, "It ended with exit code %d." % code)
+        return result
+
+    def _find(self, workdir: str) -> str:
+        name, path = self.items[0], self._environment.get("PATH", os.defpath)
+        if "/" in name:
+            return os.path.join(workdir, name)
+        found = shutil.which(name, path=path)
+        if found is None:
+            text = "The program %r is not in the image: none of the folders of PATH (%s) holds it." % (name, path)
+            raise Failure(outcome.COMMAND_NOT_FOUND, text)
+        return found
+
+    def _not_executable(self, number: int, executable: str) -> Failure:
+        name = self.items[0]
+        if number == errno.EACCES:
+            text = "The program %r may not be executed: its executable bit is not set, or it is a folder." % name
+        elif number == errno.ENOENT and os.path.exists(executable):
+            text = "The program %r names an interpreter (its first line) that is not in the image." % name
+        elif number == errno.ENOENT:
+            text = "The program %r does not exist; a relative path counts from the working directory." % name
+        else:
+            text = "The program %r could not be executed: %s." % (name, os.strerror(number))
+        return Failure(outcome.COMMAND_NOT_FOUND, text)
+
+    def _become_command(self, workdir: str, executable: str, send: int) -> NoReturn:
+        """In the child: never returns."""
+        try:
+            os.setsid()
+            os.chdir(workdir)
+            _redirect(self._output)
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGPIPE):
+                signal.signal(number, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_SETMASK, set())
+            if self.program is None:
+                os.execve(executable, self.items, self._environment)
+            os.close(send)
+            os._exit(self.program())
+        except OSError as error:
+            os.write(send, str(error.errno or errno.EIO).encode())
+        except BaseException:  # the parent's stack must not run twice
+            traceback.print_exc()
+            sys.stderr.flush()
+        os._exit(_CANNOT_START)
+
+
+def block_signals() -> None:
+    """From here on stops and ends are waited for, not delivered."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
+
+
+def _redirect(output: int) -> None:
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    if null > 2:
+        os.close(null)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return "signal %d" % number

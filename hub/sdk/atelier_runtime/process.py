@@ -1,0 +1,139 @@
+"""Processes as the kernel shows them: identity, sessions, markers, and how to end all that belongs to an attempt."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import NamedTuple, Optional
+
+_SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER
+_POLL = 0.01
+
+
+class Process(NamedTuple):
+    """One row of the process table; `start_time` (clock ticks since boot) tells a reused pid from the first owner."""
+
+    pid: int
+    state: str
+    parent: int
+    session: int
+    start_time: int
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs; a zombie does not."""
+        return self.state not in "ZX"
+
+
+def read(pid: int) -> Optional[Process]:
+    """The process with this pid, if there is one."""
+    try:
+        with open("/proc/%d/stat" % pid, "rb") as file:
+            text = file.read()
+    except OSError:
+        return None
+    fields = text[text.rindex(b")") + 2 :].split()
+    return Process(pid, fields[0].decode(), int(fields[1]), int(fields[3]), int(fields[19]))
+
+
+def boot_id() -> str:
+    """Changes with every boot of the machine; pids of an earlier boot mean nothing."""
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        return file.read().strip()
+
+
+def all_pids() -> list[int]:
+    """Every pid of the process table."""
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def become_reaper() -> None:
+    """Make orphaned descendants our children, so that none gets away by daemonising."""
+    try:
+        import ctypes
+
+        ctypes.CDLL(None, use_errno=True).prctl(_SUBREAPER, 1, 0, 0, 0)
+    except (ImportError, OSError, AttributeError):
+        pass  # in a container the wrapper is process 1 and adopts orphans anyway
+
+
+def end_descendants() -> None:
+    """Kill whatever descends from this process, and reap it. Needs `become_reaper`: orphans become our children."""
+    while True:
+        try:
+            pid, _ = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid:
+            continue
+        own = os.getpid()
+        for process in filter(None, map(read, all_pids())):
+            if process.parent == own and process.alive:
+                _kill(process.pid)
+        time.sleep(_POLL / 5)
+
+
+def survivors(attempt: str, sessions: list[tuple[int, int]], uid: Optional[int], replica: str = "") -> list[int]:
+    """Live processes of an attempt: in one of its sessions, or carrying its marker in their environment.
+
+    A session is named by (id, start time of the shim): members older than the shim belong to somebody else who had
+    the number before. `uid` keeps a forged claim from pointing at another user's processes.
+    """
+    marker = b"\0ATELIER_ATTEMPT=" + attempt.encode() + b"\0"
+    second = b"\0ATELIER_REPLICA=" + replica.encode() + b"\0" if replica else b"\0"
+    found = []
+    for pid in all_pids():
+        process = read(pid)
+        if process is None or not process.alive or pid == os.getpid() or not _owned(pid, uid):
+            continue
+        member = any(process.session == session and process.start_time >= since for session, since in sessions)
+        if member or _marked(pid, marker, second):
+            found.append(pid)
+    return found
+
+
+def kill_survivors(
+    attempt: str, sessions: list[tuple[int, int]], uid: Optional[int], replica: str = "", limit: float = 10
+) -> list[int]:
+    """Kill all of `survivors` until a scan finds none; returns those that would not die (stuck in the kernel)."""
+    deadline = time.monotonic() + limit
+    while True:
+        found = survivors(attempt, sessions, uid, replica)
+        if not found or time.monotonic() > deadline:
+            return found
+        for pid in found:
+            _kill(pid)
+        time.sleep(_POLL)
+
+
+def signal_session(session: int, number: int) -> None:
+    """Send a signal to every process of a session."""
+    for process in filter(None, map(read, all_pids())):
+        if process.session == session:
+            _kill(process.pid, number)
+
+
+def _kill(pid: int, number: int = signal.SIGKILL) -> None:
+    try:
+        os.kill(pid, number)
+    except (ProcessLookupError, PermissionError):
+        pass
+
+
+def _owned(pid: int, uid: Optional[int]) -> bool:
+    if uid is None:
+        return True
+    try:
+        return os.stat("/proc/%d" % pid).st_uid == uid
+    except OSError:
+        return False
+
+
+def _marked(pid: int, marker: bytes, second: bytes) -> bool:
+    try:
+        with open("/proc/%d/environ" % pid, "rb") as file:
+            environ = b"\0" + file.read() + b"\0"
+    except OSError:
+        return False
+    return marker in environ and second in environ

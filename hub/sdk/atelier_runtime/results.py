@@ -1,0 +1,82 @@
+"""Result views: finds `metric.json` where the command left it and gathers the files that it names beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from typing import Any, Optional
+
+from atelier_runtime.spec import ShimSpec
+
+NAME = "metric.json"
+_GLOBAL = "/metric.json"
+_FILE_KEYS = frozenset({"file_path", "path", "file", "image", "html", "text", "csv", "json"})
+_LIMIT = 16 * 1024**2
+
+
+def gather(spec: ShimSpec, since: float) -> None:
+    """Make `results/` complete in itself: `metric.json` there, its files beside it, paths relative.
+
+    The file `/metric.json` counts only if this command wrote it: a step without a file system of its own shares that
+    place with others. It is taken away then.
+    """
+    folder, workdir = os.path.join(spec.root, "results"), spec.path(spec.workdir)
+    source = _find(folder, workdir, since)
+    if source is None:
+        return
+    try:
+        with open(source, encoding="utf-8") as file:
+            document = json.loads(file.read(_LIMIT))
+    except (OSError, ValueError):
+        return  # not a result file of ours; what is in results/ is stored as it is
+    items = document if isinstance(document, list) else [document]
+    taken: dict[str, str] = {}
+    gathered = [_rewrite(item, [os.path.dirname(source), workdir], folder, taken) for item in items]
+    with open(os.path.join(folder, NAME), "w", encoding="utf-8") as file:
+        json.dump(gathered, file, ensure_ascii=False)
+    if source == _GLOBAL:
+        os.unlink(source)
+
+
+def _find(folder: str, workdir: str, since: float) -> Optional[str]:
+    for path in (os.path.join(folder, NAME), os.path.join(workdir, NAME)):
+        if os.path.isfile(path) and (os.path.dirname(path) == folder or os.stat(path).st_mtime >= since - 1):
+            return path
+    try:
+        status = os.stat(_GLOBAL)
+    except OSError:
+        return None
+    return _GLOBAL if status.st_uid == os.geteuid() and status.st_mtime >= since else None
+
+
+def _rewrite(item: Any, places: list[str], folder: str, taken: dict[str, str]) -> Any:
+    if not isinstance(item, dict):
+        return item
+    return {key: _take(value, places, folder, taken) if key in _FILE_KEYS else value for key, value in item.items()}
+
+
+def _take(value: Any, places: list[str], folder: str, taken: dict[str, str]) -> Any:
+    """Copy the file that `value` names into `folder`; its name there, or `value` if it names none."""
+    if not isinstance(value, str) or not value or len(value) > 4096 or "\n" in value or "\0" in value:
+        return value
+    path = next((full for full in (os.path.join(place, value) for place in places) if os.path.isfile(full)), None)
+    if path is None:
+        return value
+    real, home = os.path.realpath(path), os.path.realpath(folder)
+    if real.startswith(home + "/"):
+        return os.path.relpath(real, home)
+    if real not in taken:
+        name = _free_name(folder, os.path.basename(path))
+        shutil.copyfile(real, os.path.join(folder, name))
+        taken[real] = name
+    return taken[real]
+
+
+def _free_name(folder: str, name: str) -> str:
+    stem, extension = os.path.splitext(name)
+    number, free = 1, name
+    while os.path.lexists(os.path.join(folder, free)) or free == NAME:
+        number += 1
+        free = "%s-%d%s" % (stem, number, extension)
+    return free

@@ -1,0 +1,102 @@
+"""The local shim: claims the replica, stages, runs, stores, and leaves its exit in a file that outlives everything."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from types import FrameType
+from typing import Callable, Optional
+
+from atelier_runtime import files, outcome, process
+from atelier_runtime.api import Api, AttemptOver
+from atelier_runtime.command import Command, block_signals
+from atelier_runtime.outcome import Failure, Outcome, Stopped
+from atelier_runtime.spec import ShimSpec
+from atelier_runtime.stage import stage
+from atelier_runtime.store import gather_results, store
+
+ALREADY_CLAIMED = 75
+# Makes a program that runs in place of the command's file, or None to execute the file.
+InPlace = Callable[[ShimSpec, "list[str]", "dict[str, str]"], "Optional[Callable[[], int]]"]
+
+
+def main(spec_path: str) -> int:
+    """Carry the attempt that `spec_path` describes."""
+    spec = ShimSpec.load(spec_path)
+    os.umask(0o077)
+    try:
+        files.claim(spec.root, spec.replica)
+    except files.AlreadyClaimed:
+        return ALREADY_CLAIMED
+    return carry(spec)
+
+
+def carry(spec: ShimSpec, in_place: Optional[InPlace] = None) -> int:
+    """Everything after the claim; the exit file is the last thing it writes."""
+    process.become_reaper()
+    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    started = time.time()
+    api = Api(spec.url, spec.attempt, spec.token) if spec.url else None
+    result = Outcome()
+    try:
+        _carry(spec, api, result, in_place)
+    except Stopped:
+        result.fail(outcome.CANCELLED, "It was stopped.")
+    except AttemptOver as error:
+        result.fail(outcome.CANCELLED, "The control plane says that the attempt is over. %s" % error)
+    except Failure as failure:
+        result.fail(failure.reason, failure.message)
+        if failure.reason == outcome.COMMAND_NOT_FOUND:
+            result.exit_code = 127
+    except Exception as error:  # a bug or a full disk: said, not hidden in a lost shim
+        result.fail(outcome.START_FAILED, "The shim failed: %s: %s." % (type(error).__name__, error))
+    block_signals()
+    process.end_descendants()
+    result.started_at, result.ended_at = started, time.time()
+    files.write_json(files.exit_path(spec.root, spec.replica), result.document())
+    return 0
+
+
+def _carry(spec: ShimSpec, api: Optional[Api], result: Outcome, in_place: Optional[InPlace]) -> None:
+    stage(spec, api)
+    ended = _run(spec, in_place)
+    result.exit_code = ended.exit_code
+    if ended.reason:
+        result.fail(ended.reason, ended.message)
+    elif spec.stores:
+        store(spec, api, result)
+    else:
+        result.stored = True
+
+
+def _run(spec: ShimSpec, in_place: Optional[InPlace]) -> Outcome:
+    log = os.open(files.log_path(spec.root, spec.replica), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    environment = spec.environment({})
+    since = time.time()
+    block_signals()
+    try:
+        command = Command(spec, environment, log)
+        if in_place:
+            command.program = in_place(spec, command.items, environment)
+        _note_command(spec, command.start())
+        result = command.wait()
+    finally:
+        os.close(log)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
+    if spec.stores:
+        gather_results(spec, since)
+    return result
+
+
+def _note_command(spec: ShimSpec, pid: int) -> None:
+    """Add the command to the claim: whoever finds this shim dead ends the command's session."""
+    path = files.claim_path(spec.root, spec.replica)
+    claim = files.read_json(path) or {}
+    claim["command_pid"] = pid
+    files.write_json(path, claim, durable=False)
+
+
+def _stop(number: int, frame: Optional[FrameType]) -> None:
+    raise Stopped

@@ -1,0 +1,95 @@
+"""After the command: values, declared outputs, results."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any, Optional
+from urllib.parse import quote
+
+from atelier_runtime import archive, results
+from atelier_runtime.api import Api, ApiError, AttemptOver, Unreachable
+from atelier_runtime.outcome import OUTPUT_MISSING, OUTPUT_UNSTORED, Failure, Outcome
+from atelier_runtime.spec import Output, ShimSpec
+
+_VALUES = "outputs/outputs.json"
+_VALUES_LIMIT = 1024**2
+
+
+def read_values(spec: ShimSpec) -> dict[str, Any]:
+    """The small values that the command left in `outputs.json`."""
+    path = spec.path(_VALUES)
+    try:
+        with open(path, "rb") as file:
+            text = file.read(_VALUES_LIMIT + 1)
+        document = json.loads(text) if len(text) <= _VALUES_LIMIT else None
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise Failure(OUTPUT_MISSING, "outputs/outputs.json could not be read as JSON: %s." % error) from error
+    if not isinstance(document, dict):
+        raise Failure(OUTPUT_MISSING, "outputs/outputs.json must hold one JSON object of at most 1 MiB.")
+    return document
+
+
+def store(spec: ShimSpec, api: Optional[Api], result: Outcome) -> None:
+    """Fill `result` with values and stored outputs; `Failure` if one is missing or could not be stored."""
+    result.values = read_values(spec)
+    found = [output for output in spec.outputs if _is_there(spec, output, result.values)]
+    if os.path.isdir(spec.path("results")) and os.listdir(spec.path("results")):
+        found.append(Output(name="results", type="results", path="results"))
+    for output in found:
+        if output.type != "value":
+            result.outputs[output.name] = _store_output(spec, output, api)
+    result.stored = True
+
+
+def gather_results(spec: ShimSpec, since: float) -> None:
+    """Bring the result views together; a step does not fail because of them."""
+    try:
+        os.makedirs(spec.path("results"), exist_ok=True)
+        results.gather(spec, since)
+    except OSError:
+        pass
+
+
+def _is_there(spec: ShimSpec, output: Output, values: dict[str, Any]) -> bool:
+    if output.type == "value":
+        there, place = output.name in values, "the key %r of outputs/outputs.json" % output.name
+    else:
+        there, place = os.path.exists(spec.path(output.place)), output.place
+    if not there and output.required:
+        raise Failure(
+            OUTPUT_MISSING,
+            "The step declares the output %r but left nothing at %s%s." % (output.name, place, _what_is_there(spec)),
+        )
+    return there
+
+
+def _what_is_there(spec: ShimSpec) -> str:
+    try:
+        names = sorted(os.listdir(spec.path("outputs")))[:5]
+    except OSError:
+        names = []
+    return " (in outputs/ there is: %s)" % ", ".join(names) if names else " (outputs/ is empty)"
+
+
+def _store_output(spec: ShimSpec, output: Output, api: Optional[Api]) -> str:
+    path = spec.path(output.place)
+    if api is None:
+        raise Failure(OUTPUT_UNSTORED, "The attempt has outputs, but no address to store them at.")
+    if not archive.inside(os.path.realpath(spec.root), path):
+        raise Failure(OUTPUT_MISSING, "The output %r is a link that leads out of the attempt's folder." % output.name)
+    kind = "folder" if os.path.isdir(path) else "file"
+    headers = {"X-Atelier-Kind": kind, "X-Atelier-Type": output.type, "Content-Type": "application/octet-stream"}
+    target = "outputs/" + quote(output.name, safe="")
+    try:
+        if kind == "folder":
+            answer = api.put_stream(target, lambda: archive.pack(path), headers)
+        else:
+            answer = api.put_file(target, path, headers)
+    except AttemptOver:
+        raise
+    except (ApiError, Unreachable, archive.BadArchive) as error:
+        raise Failure(OUTPUT_UNSTORED, "The output %r could not be stored. %s" % (output.name, error)) from error
+    return str(answer.get("artifact", ""))

@@ -1,0 +1,121 @@
+"""The zygote: one process that has everything imported and forks a shim per attempt.
+
+The local engine sends one JSON line per attempt over a socket pair, `{"spec": PATH, "in_place": bool}`, and gets one
+back, `{"claimed": bool}` or `{"error": text}`. The zygote ends when the engine closes the socket; shims live on.
+With `in_place` the command, a Python file or module, runs in a fork of this process instead of a new interpreter.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import re
+import signal
+import socket
+import sys
+import traceback
+from typing import Callable, NoReturn, Optional
+
+from atelier_runtime import files, inplace, shim
+from atelier_runtime.spec import ShimSpec
+
+_LINE = 65536
+_PYTHON = re.compile(r"python(3(\.\d+)?)?")
+
+
+def main(descriptor: int, preload: list[str]) -> int:
+    """Serve until the socket closes."""
+    connection = socket.socket(fileno=descriptor)
+    connection.set_inheritable(False)
+    marker = inplace.Marker()
+    for name in preload:
+        _preload(name)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps shims that ended
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    reader = connection.makefile("rb")
+    for line in iter(lambda: reader.readline(_LINE), b""):
+        answer = _fork(json.loads(line), connection, marker)
+        try:
+            connection.sendall(json.dumps(answer).encode() + b"\n")
+        except OSError:
+            break
+    return 0
+
+
+def _preload(name: str) -> None:
+    try:
+        importlib.import_module(name)
+    except Exception as error:
+        print("warm worker: %s was not imported: %s" % (name, error), file=sys.stderr)
+
+
+def _fork(order: dict[str, object], connection: socket.socket, marker: inplace.Marker) -> dict[str, object]:
+    """Fork a shim and wait for its claim, which tells whether it carries the attempt."""
+    receive, send = os.pipe()
+    if not os.fork():
+        os.close(receive)
+        os.close(connection.fileno())  # not close(): the reader shares it; the engine must see the zygote's end
+        _become_shim(order, send, marker)
+    os.close(send)
+    with os.fdopen(receive, "rb") as pipe:
+        text = pipe.read()
+    if not text:
+        return {"error": "The shim died before it claimed the attempt."}
+    answer: dict[str, object] = json.loads(text)
+    return answer
+
+
+def _become_shim(order: dict[str, object], send: int, marker: inplace.Marker) -> NoReturn:
+    """In the child: never returns."""
+    try:
+        os.setsid()
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        spec = ShimSpec.load(str(order["spec"]))
+        _drop_rights(spec)
+        os.umask(0o077)
+        claimed = _claim(spec)
+        os.write(send, json.dumps({"claimed": claimed}).encode())
+        os.close(send)
+        if claimed:
+            shim.carry(spec, _runner(marker) if order.get("in_place") else None)
+    except BaseException as error:
+        traceback.print_exc()
+        try:
+            os.write(send, json.dumps({"error": "%s: %s" % (type(error).__name__, error)}).encode())
+        except OSError:
+            pass
+        os._exit(1)
+    os._exit(0)
+
+
+def _claim(spec: ShimSpec) -> bool:
+    try:
+        files.claim(spec.root, spec.replica)
+    except files.AlreadyClaimed:
+        return False
+    return True
+
+
+def _drop_rights(spec: ShimSpec) -> None:
+    if spec.uid is None or spec.uid == os.geteuid():
+        return
+    os.setgroups([])
+    os.setresgid(spec.uid, spec.uid, spec.uid)
+    os.setresuid(spec.uid, spec.uid, spec.uid)
+
+
+def _runner(marker: inplace.Marker) -> shim.InPlace:
+    def program(spec: ShimSpec, items: list[str], environment: dict[str, str]) -> Optional[Callable[[], int]]:
+        if not runs_in_place(items):
+            return None
+        return lambda: inplace.run(items, environment, marker, spec)
+
+    return program
+
+
+def runs_in_place(items: list[str]) -> bool:
+    """Whether a command is `python FILE …` or `python -m MODULE …` of the image's own interpreter."""
+    if len(items) < 2 or not _PYTHON.fullmatch(items[0]):
+        return False
+    return not items[1].startswith("-") or (items[1] == "-m" and len(items) > 2)

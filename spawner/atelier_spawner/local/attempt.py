@@ -1,0 +1,255 @@
+"""One workload on this machine as its folder shows it: what was reserved, who claimed it, how it ended.
+
+`<attempts>/<workload>/workload.json` is ours alone; each replica has a folder beside it that belongs to the user that
+the replica runs as, so whatever is read from there is not trusted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import time
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from atelier_core.states import Reason, State
+from atelier_core.workload import Observation, ReplicaObservation, Topology
+from atelier_runtime import files, process
+
+_RECORD = "workload.json"
+
+
+class Replica(BaseModel):
+    """What was set aside for one replica."""
+
+    model_config = ConfigDict(frozen=True)
+
+    role: str
+    index: int
+    cpu: float
+    memory: int
+    accelerator: str = ""
+    devices: tuple[int, ...] = ()
+    ports: dict[str, int] = {}
+
+    @property
+    def name(self) -> str:
+        """`<role>-<index>`."""
+        return f"{self.role}-{self.index}"
+
+
+class Record(BaseModel):
+    """What must be known of a workload to find it again; written before anything of it exists."""
+
+    model_config = ConfigDict(frozen=True)
+
+    workload: str
+    kind: str
+    topology: Topology
+    grace: float
+    uid: int | None = None
+    rendezvous: int = 0
+    replicas: tuple[Replica, ...]
+
+
+class Ended(BaseModel):
+    """The content of an exit file."""
+
+    exit_code: int | None = None
+    reason: str = ""
+    message: str = ""
+    values: dict[str, Any] = {}
+    stored: bool = False
+    started_at: float = 0
+    ended_at: float = 0
+
+
+class Attempt:
+    """A workload's folder."""
+
+    def __init__(self, attempts: Path, workload: str) -> None:
+        self.workload = workload
+        self.folder = attempts / workload
+        self._ended: dict[str, Ended] = {}
+
+    @cached_property
+    def record(self) -> Record | None:
+        """What was reserved; None if nothing was."""
+        document = files.read_json(str(self.folder / _RECORD))
+        return Record.model_validate(document) if document else None
+
+    def reserve(self, record: Record) -> None:
+        """Create the folder and write the record."""
+        self.folder.mkdir(exist_ok=True, mode=0o711)
+        files.write_json(str(self.folder / _RECORD), record.model_dump(mode="json"), durable=False)
+        self.__dict__["record"] = record
+
+    def root(self, replica: str) -> Path:
+        """The folder of a replica."""
+        return self.folder / replica
+
+    def claim(self, replica: str) -> dict[str, Any] | None:
+        """The claim of a replica's shim, if one was made."""
+        return files.read_json(files.claim_path(str(self.root(replica)), replica), self._owner)
+
+    def shim(self, replica: str) -> int | None:
+        """The pid of the replica's shim if it lives."""
+        claim = self.claim(replica)
+        if claim is None or claim.get("boot_id") != process.boot_id():
+            return None
+        found = process.read(_number(claim.get("pid")))
+        same = found is not None and found.alive and found.start_time == claim.get("start_time")
+        return found.pid if same and found is not None else None
+
+    def ended(self, replica: str) -> Ended | None:
+        """How a replica ended; None while it has not."""
+        if replica not in self._ended:
+            document = files.read_json(files.exit_path(str(self.root(replica)), replica), self._owner)
+            if document is None:
+                return None
+            try:
+                self._ended[replica] = Ended.model_validate(document)
+            except ValidationError:
+                self._ended[replica] = Ended(reason=Reason.SHIM_LOST, message="Its exit file cannot be read.")
+        return self._ended[replica]
+
+    @property
+    def all_ended(self) -> bool:
+        """Whether every replica has ended."""
+        return self.record is not None and all(self.ended(replica.name) for replica in self.record.replicas)
+
+    @property
+    def failed(self) -> bool:
+        """Whether one replica failed, so that the others of a job have no use any more."""
+        if self.record is None:
+            return False
+        return any((end := self.ended(replica.name)) and end.reason for replica in self.record.replicas)
+
+    def settle(self) -> list[str]:
+        """Blocking: find replicas whose shim is gone without an exit file, end what survives of them, write that down.
+
+        A replica counts as lost only when nothing of it survives; until then it is still running.
+        """
+        lost = []
+        for replica in self.record.replicas if self.record else ():
+            if self.ended(replica.name) or self.claim(replica.name) is None or self.shim(replica.name):
+                continue
+            if self.ended(replica.name) or self.kill_survivors(replica.name):
+                continue
+            message = "The process that carried it disappeared without a report: killed, or the machine went down."
+            end = Ended(reason=Reason.SHIM_LOST, message=message, ended_at=datetime.now(UTC).timestamp())
+            files.write_json_once(files.exit_path(str(self.root(replica.name)), replica.name), end.model_dump())
+            lost.append(replica.name)
+        return lost
+
+    def kill_survivors(self, replica: str = "") -> list[int]:
+        """Blocking: kill every process of a replica, or of all; returns those that do not die."""
+        names = [replica] if replica else [item.name for item in self.record.replicas] if self.record else []
+        sessions = []
+        for name in names:
+            claim = self.claim(name) or {}
+            if claim.get("boot_id") == process.boot_id():
+                since = _number(claim.get("start_time"))
+                numbers = (_number(claim.get("session")), _number(claim.get("command_pid")))
+                sessions += [(number, since) for number in numbers if number > 1]
+        return process.kill_survivors(self.workload, sessions, self._owner, replica)
+
+    def kill_shims(self) -> None:
+        """Blocking: kill the shims, so that none of them starts a command any more."""
+        for replica in self.record.replicas if self.record else ():
+            pid = self.shim(replica.name)
+            if pid:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+    def remove(self) -> None:
+        """Blocking: take the folder away; a kill half-way leaves only what `sweep` finds.
+
+        A shim that was asked for by a control plane that died may claim until the folder has its new name, not later.
+        """
+        if not self.folder.exists():
+            return
+        trash = self.folder.with_name(f".removed-{self.workload}-{time.time_ns()}")
+        os.rename(self.folder, trash)
+        self.folder = trash
+        if self.record and any(self.shim(replica.name) for replica in self.record.replicas):
+            self.kill_shims()
+            self.kill_survivors()
+        shutil.rmtree(trash, ignore_errors=True)
+
+    def observe(self) -> Observation:
+        """The workload as its files show it now."""
+        record = self.record
+        if record is None:
+            return Observation(workload=self.workload, state=State.STARTING)
+        seen = tuple(self._observe_replica(record, replica.name) for replica in record.replicas)
+        ends = [end for replica in record.replicas if (end := self.ended(replica.name))]
+        state, cause = _combine(seen, ends)
+        starts = [end.started_at for end in ends if end.started_at]
+        first = next((end for end in ends if end.stored), None)
+        return Observation(
+            workload=self.workload,
+            state=state,
+            reason=cause.reason if cause else Reason.NONE,
+            message=cause.message if cause else "",
+            exit_code=cause.exit_code if cause else (0 if state is State.DONE else None),
+            replicas=seen,
+            values=first.values if first and state is State.DONE else {},
+            reported=state in (State.DONE, State.FAILED, State.STOPPED) and all(_by_shim(end) for end in ends),
+            started_at=datetime.fromtimestamp(min(starts), UTC) if starts else None,
+        )
+
+    def _observe_replica(self, record: Record, name: str) -> ReplicaObservation:
+        end = self.ended(name)
+        if end is None:
+            state = State.RUNNING if self.claim(name) else State.STARTING
+            return ReplicaObservation(name=name, state=state)
+        reason, message = _reason(end.reason), end.message
+        if record.kind == "service" and not reason:
+            reason, message = Reason.EXIT_CODE, "The service ended by itself."
+        state = State.DONE if not reason else State.STOPPED if reason is Reason.CANCELLED else State.FAILED
+        return ReplicaObservation(name=name, state=state, reason=reason, message=message, exit_code=end.exit_code)
+
+    @property
+    def _owner(self) -> int | None:
+        return self.record.uid if self.record else None
+
+
+def sweep(attempts: Path) -> None:
+    """Blocking: finish removals that were cut short."""
+    for path in attempts.glob(".removed-*"):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _combine(seen: tuple[ReplicaObservation, ...], ends: list[Ended]) -> tuple[State, ReplicaObservation | None]:
+    """The workload's state and the replica that explains it."""
+    if len(ends) < len(seen):
+        running = any(item.state is not State.STARTING for item in seen)
+        return (State.RUNNING if running else State.STARTING), None
+    by_time = [item for _, item in sorted(zip([end.ended_at for end in ends], seen, strict=True), key=lambda two: two[0])]
+    for state in (State.FAILED, State.STOPPED):
+        cause = next((item for item in by_time if item.state is state), None)
+        if cause:
+            return state, cause
+    return State.DONE, None
+
+
+def _by_shim(end: Ended) -> bool:
+    return end.reason != Reason.SHIM_LOST
+
+
+def _reason(text: str) -> Reason:
+    try:
+        return Reason(text)
+    except ValueError:
+        return Reason.SHIM_LOST
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) and value > 0 else 0

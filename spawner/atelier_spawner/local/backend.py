@@ -1,0 +1,261 @@
+"""Workloads as processes of this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from atelier_core.backend import Backend, BackendSettings, Capacity, Endpoints, Exec
+from atelier_core.errors import BackendUnavailable, Invalid, NotFound
+from atelier_core.workload import Handle, Observation, WorkloadSpec
+from atelier_runtime import files
+from atelier_runtime.spec import ShimSpec
+from atelier_spawner.local.attempt import Attempt, sweep
+from atelier_spawner.local.environments import Environments
+from atelier_spawner.local.launch import Launcher, make_record, orders_path
+from atelier_spawner.local.slots import Slots
+from atelier_spawner.local.tracker import Tracker
+
+_OPTIONS = frozenset({"cache_dir", "cpu", "memory", "accelerators", "env", "warm_modules"})
+_LOG_PIECE = 256 * 1024
+_LOG_WAIT = 0.05
+_STOP_MARGIN = 1.0
+
+
+class LocalBackend(Backend, Endpoints, Exec, Capacity):
+    """The embedded engine. Options: cache_dir, cpu, memory, accelerators, env, warm_modules."""
+
+    def __init__(self, settings: BackendSettings) -> None:
+        super().__init__(settings)
+        unknown = set(settings.options) - _OPTIONS
+        if unknown:
+            raise Invalid(
+                f"The local back end knows no option {', '.join(sorted(unknown))}.",
+                code="bad_option",
+                hint=f"It knows {', '.join(sorted(_OPTIONS))}.",
+            )
+        cache = Path(settings.options.get("cache_dir", settings.data_dir / "cache"))
+        self._attempts = settings.data_dir / "attempts"
+        self._slots = Slots.of_machine(settings.options)
+        self._environments = Environments(cache / "envs", settings.images)
+        self._launcher = Launcher(settings.data_dir, cache, Path(sys.executable), settings.options)
+        self._tracker = Tracker(self._slots.release)
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._opened = False
+        self._opening = asyncio.Lock()
+
+    async def open(self) -> None:
+        """Take over what runs: count its slots, watch its shims, clean up what was cut short."""
+        async with self._opening:
+            if self._opened:
+                return
+            await asyncio.to_thread(self._make_folders)
+            await asyncio.to_thread(self._launcher.open)
+            for attempt in self._known():
+                record = attempt.record
+                live = record and any(attempt.shim(replica.name) for replica in record.replicas)
+                if record and live:
+                    self._slots.hold(attempt.workload, record.replicas)
+                if record:
+                    self._tracker.follow(attempt)
+            self._opened = True
+
+    async def close(self) -> None:
+        """Stop watching; what runs goes on running."""
+        await self._tracker.close()
+        await asyncio.to_thread(self._launcher.close)
+        self._opened = False
+
+    async def start(self, spec: WorkloadSpec) -> AsyncIterator[Handle]:
+        """Reserve, make the environment ready, prepare the folder, start the shims."""
+        await self.open()
+        self._check(spec)
+        async with self._locks.setdefault(spec.id, asyncio.Lock()):
+            attempt = Attempt(self._attempts, spec.id)
+            launched = False
+            try:
+                self._reserve(attempt, spec)
+                yield _handle(attempt, "reserved")
+                environments = {role.image: await self._environments.ready(role.image) for role in spec.roles}
+                yield _handle(attempt, "environment")
+                await asyncio.to_thread(
+                    self._launcher.prepare, attempt, spec, environments, list(self._slots.accelerators)
+                )
+                yield _handle(attempt, "prepared")
+                launched = True
+                await self._launcher.launch(attempt, spec, environments)
+            finally:
+                if launched:
+                    self._tracker.follow(attempt)
+                else:
+                    self._give_up(attempt)
+            yield _handle(attempt, "started")
+
+    async def stop(self, handle: Handle, grace: float) -> None:
+        """Ask, wait, kill, verify that nothing survives, remove the folder."""
+        await self.open()
+        attempt = Attempt(self._attempts, handle.workload)
+        if attempt.record is not None:
+            self._tracker.signal(attempt.workload, signal.SIGTERM)
+            await self._tracker.ended(attempt.workload, grace + _STOP_MARGIN if self._is_live(attempt) else 0)
+            self._tracker.signal(attempt.workload, signal.SIGKILL)
+            stuck = await asyncio.to_thread(self._kill, attempt)
+            if stuck:
+                raise BackendUnavailable(
+                    f"Processes {', '.join(map(str, stuck))} of {attempt.workload} cannot be killed now.",
+                    code="stuck_process",
+                    hint="They wait in the kernel, often for a file server; stopping is tried again.",
+                )
+        self._tracker.forget(attempt.workload)
+        self._slots.release(attempt.workload)
+        await asyncio.to_thread(attempt.remove)
+        self._locks.pop(attempt.workload, None)
+
+    async def list(self) -> list[Observation]:
+        """Every attempt folder, lost shims dealt with first."""
+        await self.open()
+        return await asyncio.to_thread(self._observe_all)
+
+    async def watch(self) -> AsyncIterator[Observation]:
+        """Changes, within a millisecond of the end of a shim."""
+        await self.open()
+        async for observation in self._tracker.changes():
+            yield observation
+
+    async def logs(self, handle: Handle, replica: str, follow: bool) -> AsyncIterator[bytes]:
+        """The log file from its beginning; with `follow` until the replica has ended."""
+        attempt = self._find(handle)
+        descriptor: int | None = None
+        try:
+            while True:
+                ended = attempt.ended(replica) is not None or not attempt.folder.exists()
+                if descriptor is None:
+                    path = files.log_path(str(attempt.root(replica)), replica)
+                    descriptor = files.open_untrusted(path, attempt.record.uid if attempt.record else None)
+                while descriptor is not None and (piece := os.read(descriptor, _LOG_PIECE)):
+                    yield piece
+                if ended or not follow:
+                    return
+                await asyncio.sleep(_LOG_WAIT)
+        finally:
+            if descriptor is not None:
+                os.close(descriptor)
+
+    async def endpoint(self, handle: Handle, port: str) -> str:
+        """Where the first replica that has this port listens."""
+        attempt = self._find(handle)
+        replicas = attempt.record.replicas if attempt.record else ()
+        for replica in replicas:
+            if port not in replica.ports:
+                continue
+            if attempt.shim(replica.name) is None or not await _listens(replica.ports[port]):
+                raise BackendUnavailable(
+                    f"{handle.workload} does not listen on its port {port!r} yet.", code="not_ready", hint="Try again."
+                )
+            return f"http://127.0.0.1:{replica.ports[port]}"
+        raise NotFound(f"{handle.workload} has no port {port!r}.", code="no_port")
+
+    async def exec(self, handle: Handle, replica: str, command: list[str]) -> tuple[int, bytes]:
+        """Run `command` with the replica's environment, folder and user."""
+        attempt = self._find(handle)
+        if attempt.shim(replica) is None:
+            raise NotFound(f"The replica {replica!r} of {handle.workload} is not running.", code="not_running")
+        spec = await asyncio.to_thread(ShimSpec.load, str(orders_path(attempt, replica)))
+        rights = {} if spec.uid is None else {"user": spec.uid, "group": spec.uid, "extra_groups": []}
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                env=spec.environment({}),
+                cwd=spec.path(spec.workdir),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+                start_new_session=True,
+                **rights,  # type: ignore[arg-type]
+            )
+        except FileNotFoundError:
+            return 127, f"{command[0]}: not found\n".encode()
+        output, _ = await process.communicate()
+        return process.returncode or 0, output
+
+    async def capacity(self) -> dict[str, dict[str, float]]:
+        """What this machine has and what no workload holds."""
+        await self.open()
+        free = self._slots.free()
+        return {name: {"total": total, "free": free[name]} for name, total in self._slots.total().items()}
+
+    def _make_folders(self) -> None:
+        # Other users' steps pass through these folders but see no names in them.
+        self._attempts.mkdir(parents=True, exist_ok=True, mode=0o711)
+        sweep(self._attempts)
+
+    def _check(self, spec: WorkloadSpec) -> None:
+        if spec.uid is not None and spec.uid != os.geteuid() and os.geteuid() != 0:
+            raise Invalid(
+                "Running steps as another user needs root.",
+                code="needs_root",
+                hint="Start the platform as root, or let it serve one person.",
+            )
+        if spec.uid is not None and spec.uid == 0 and os.geteuid() == 0:
+            raise Invalid("Steps of a user never run as root.", code="root_refused")
+
+    def _reserve(self, attempt: Attempt, spec: WorkloadSpec) -> None:
+        record = attempt.record
+        if record is None:
+            attempt.reserve(make_record(spec, self._slots))
+        elif not self._slots.holds(spec.id) and not attempt.all_ended:
+            claimed = any(attempt.claim(replica.name) for replica in record.replicas)
+            if not claimed:  # an earlier start was cut short; what it chose may be taken by now
+                attempt.reserve(make_record(spec, self._slots))
+        if attempt.record is not None and not attempt.all_ended:
+            self._slots.hold(spec.id, attempt.record.replicas)
+
+    def _give_up(self, attempt: Attempt) -> None:
+        """A start ended before any shim was asked for: give the slot back unless an earlier start's shims live."""
+        record = attempt.record
+        if record and not any(attempt.shim(replica.name) for replica in record.replicas):
+            self._slots.release(attempt.workload)
+
+    def _is_live(self, attempt: Attempt) -> bool:
+        record = attempt.record
+        return record is not None and any(attempt.shim(replica.name) for replica in record.replicas)
+
+    def _kill(self, attempt: Attempt) -> list[int]:
+        """Blocking: end shims first (they would start the command), then everything else."""
+        attempt.kill_shims()
+        return attempt.kill_survivors()
+
+    def _known(self) -> list[Attempt]:
+        names = sorted(path.name for path in self._attempts.iterdir() if not path.name.startswith("."))
+        return [Attempt(self._attempts, name) for name in names]
+
+    def _observe_all(self) -> list[Observation]:
+        found = []
+        for attempt in self._known():
+            attempt.settle()
+            found.append(attempt.observe())
+        return found
+
+    def _find(self, handle: Handle) -> Attempt:
+        attempt = Attempt(self._attempts, handle.workload)
+        if attempt.record is None:
+            raise NotFound(f"{handle.workload} is not on this machine.", code="gone")
+        return attempt
+
+
+def _handle(attempt: Attempt, stage: str) -> Handle:
+    return Handle(workload=attempt.workload, data={"folder": str(attempt.folder)}, stage=stage)
+
+
+async def _listens(port: int) -> bool:
+    try:
+        async with asyncio.timeout(1):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True

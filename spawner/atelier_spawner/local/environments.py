@@ -1,0 +1,131 @@
+"""Images on this machine: a lock file becomes a cached Python environment."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from atelier_core.errors import BackendUnavailable, Invalid
+from atelier_core.image import Image
+
+_DONE = ".complete"
+_LAST_LINES = 12
+_RESOLUTION_FAILED = 1
+
+
+class Environments:
+    """Environments by content: the same lock and Python version are built once, whoever asks."""
+
+    def __init__(self, folder: Path, images: Mapping[str, Image]) -> None:
+        self._folder = folder
+        self._images = images
+        self._ready: dict[str, Path] = {}
+
+    async def ready(self, name: str) -> Path:
+        """The environment of the image `name`; builds it if it is not there."""
+        image = self._find(name)
+        key = await asyncio.to_thread(_key, image)
+        if key not in self._ready:
+            self._ready[key] = await self._build_once(image, self._folder / key)
+        return self._ready[key]
+
+    def _find(self, name: str) -> Image:
+        image = self._images.get(name)
+        if image is None:
+            image = next((item for item in self._images.values() if item.reference == name), None)
+        if image is None:
+            known = ", ".join(sorted(self._images)) or "none"
+            raise Invalid(f"There is no image {name!r} here.", code="no_image", hint=f"Known images: {known}.")
+        if image.cluster_only:
+            raise Invalid(
+                f"The image {name!r} has no lock file, so it runs on a cluster only.",
+                code="cluster_only",
+                hint="Give the image a lock file (a requirements.txt with hashes), or run on a cluster.",
+            )
+        return image
+
+    async def _build_once(self, image: Image, target: Path) -> Path:
+        if (target / _DONE).exists():
+            return target
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with await asyncio.to_thread(_lock, self._folder / f"{target.name}.lock"):
+            if not (target / _DONE).exists():
+                await self._build(image, target)
+        return target
+
+    async def _build(self, image: Image, target: Path) -> None:
+        work = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=self._folder))
+        try:
+            python = work / "env" / "bin" / "python"
+            await _uv("venv", "--quiet", "--no-project", "--relocatable", "--python", _python(image), str(work / "env"))
+            lock = image.lock
+            if lock is not None and _has_requirements(lock):
+                # As root a source package's build would run somebody else's code with all rights.
+                extra = ["--only-binary", ":all:", "--compile-bytecode"] if os.geteuid() == 0 else []
+                await _uv("pip", "install", "--quiet", "--python", str(python), "--require-hashes", *extra, "-r", str(lock))
+            (work / "env" / _DONE).touch()
+            os.chmod(work / "env", 0o755)
+            shutil.rmtree(target, ignore_errors=True)
+            os.rename(work / "env", target)
+        finally:
+            await asyncio.to_thread(shutil.rmtree, work, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _held(descriptor: int) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(path: Path) -> contextlib.AbstractContextManager[None]:
+    """Blocking: wait until nobody else builds; the lock goes with the process that holds it."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    return _held(descriptor)
+
+
+def _key(image: Image) -> str:
+    content = image.lock.read_bytes() if image.lock else b""
+    return hashlib.sha256(image.python.encode() + b"\0" + content).hexdigest()[:24]
+
+
+def _has_requirements(lock: Path) -> bool:
+    lines = lock.read_text(encoding="utf-8").splitlines()
+    return any(line.strip() and not line.lstrip().startswith("#") for line in lines)
+
+
+def _python(image: Image) -> str:
+    own = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return sys.executable if image.python == own else image.python
+
+
+async def _uv(*arguments: str) -> None:
+    program = Path(sys.executable).with_name("uv")
+    process = await asyncio.create_subprocess_exec(
+        str(program) if program.exists() else "uv",
+        *arguments,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+    if not process.returncode:
+        return
+    text = "\n".join(output.decode(errors="replace").strip().splitlines()[-_LAST_LINES:])
+    if process.returncode == _RESOLUTION_FAILED:
+        raise Invalid(f"The image's lock file cannot be installed. {text}", code="image_pull", hint="Lock it again.")
+    raise BackendUnavailable(
+        f"The image's environment could not be built. {text}",
+        code="image_pull",
+        hint="It is tried again; check the connection to the package index and the room on the disk.",
+    )

@@ -1,0 +1,202 @@
+"""Bringing a workload's shims up: folders, `shim.json`, the right zygote."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import atelier_runtime
+from atelier_core.errors import Invalid
+from atelier_core.workload import Role, Topology, WorkloadSpec
+from atelier_runtime.warm import runs_in_place
+from atelier_spawner.local.attempt import Attempt, Record, Replica
+from atelier_spawner.local.slots import Slots, environment_of
+from atelier_spawner.local.zygote import Zygote
+from atelier_spawner.shim import gang, shim_document, shim_spec
+
+_SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class Launcher:
+    """Starts shims. `env` is what the operator adds to every command's environment."""
+
+    def __init__(self, data_dir: Path, cache_dir: Path, own_python: Path, options: Mapping[str, Any]) -> None:
+        self._code = data_dir / "code"
+        self._log = data_dir / "zygote.log"
+        self._runtime = cache_dir / "runtime" / "atelier_runtime"
+        self._own_python = own_python
+        self._env: dict[str, str] = dict(options.get("env", {}))
+        self._preload = tuple(options.get("warm_modules", ()))
+        self._zygotes: dict[tuple[Path, int | None, bool], Zygote] = {}
+
+    def open(self) -> None:
+        """Blocking: put the runtime where every user of this machine can read it."""
+        self._code.mkdir(parents=True, exist_ok=True)
+        source = Path(atelier_runtime.__file__).parent
+        fresh = self._runtime.with_name(f".{os.getpid()}")
+        shutil.rmtree(fresh, ignore_errors=True)
+        shutil.copytree(source, fresh, ignore=shutil.ignore_patterns("__pycache__"))
+        for path in [fresh, *fresh.rglob("*")]:
+            path.chmod(0o755 if path.is_dir() else 0o644)
+        shutil.rmtree(self._runtime, ignore_errors=True)
+        fresh.rename(self._runtime)
+
+    def close(self) -> None:
+        """Let the zygotes end; what they forked runs on."""
+        for zygote in self._zygotes.values():
+            zygote.close()
+        self._zygotes.clear()
+
+    def prepare(
+        self, attempt: Attempt, spec: WorkloadSpec, environments: Mapping[str, Path], devices: list[str]
+    ) -> None:
+        """Blocking: make the folder and `shim.json` of every replica that has not been claimed."""
+        record = attempt.record
+        assert record is not None
+        for replica in record.replicas:
+            if attempt.claim(replica.name) is not None:
+                continue
+            role = next(role for role in spec.roles if role.name == replica.role)
+            root = attempt.root(replica.name)
+            root.mkdir(exist_ok=True, mode=0o700)
+            orders = shim_spec(
+                spec,
+                role,
+                replica.index,
+                root=str(root),
+                cache=str(self._code_cache(spec.uid)),
+                env=self._environment(environments[role.image], replica, root, devices),
+                gang=gang(spec, role, "127.0.0.1", record.rendezvous) if record.rendezvous else None,
+            )
+            _write_orders(orders_path(attempt, replica.name), shim_document(orders), spec.uid)
+            if spec.uid is not None:
+                os.chown(root, spec.uid, spec.uid)
+
+    async def launch(self, attempt: Attempt, spec: WorkloadSpec, environments: Mapping[str, Path]) -> None:
+        """Start the shim of every replica that has not been claimed, and see its claim."""
+        record = attempt.record
+        assert record is not None
+        starts = []
+        for replica in record.replicas:
+            if attempt.claim(replica.name) is not None:
+                continue
+            role = next(role for role in spec.roles if role.name == replica.role)
+            in_place = spec.light and spec.topology is Topology.SINGLE and runs_in_place(list(role.command))
+            zygote = self._zygote(environments[role.image], spec.uid, in_place)
+            starts.append(zygote.start(orders_path(attempt, replica.name), in_place))
+        await asyncio.gather(*starts)
+
+    def _zygote(self, environment: Path, uid: int | None, in_place: bool) -> Zygote:
+        """The zygote for a shim: one for all that execute their command, one per environment and user for the others."""
+        key = (environment, uid, True) if in_place else (self._own_python, None, False)
+        if key not in self._zygotes:
+            if in_place:
+                zygote = Zygote([str(environment / "bin" / "python")], self._runtime, self._log, uid, self._preload)
+            else:
+                zygote = Zygote([str(self._own_python), "-I", "-S"], self._runtime, self._log)
+            self._zygotes[key] = zygote
+        return self._zygotes[key]
+
+    def _code_cache(self, uid: int | None) -> Path:
+        """Fetched code archives; users do not see each other's."""
+        folder = self._code / (f"uid-{uid}" if uid is not None else "own")
+        if not folder.exists():
+            folder.mkdir(mode=0o700)
+            if uid is not None:
+                os.chown(folder, uid, uid)
+        return folder
+
+    def _environment(self, environment: Path, replica: Replica, root: Path, devices: list[str]) -> dict[str, str]:
+        ports = {f"ATELIER_PORT_{name.upper().replace('-', '_')}": str(port) for name, port in replica.ports.items()}
+        return {
+            "PATH": f"{environment / 'bin'}:{_SYSTEM_PATH}",
+            "VIRTUAL_ENV": str(environment),
+            "HOME": str(root / "tmp"),
+            "LANG": "C.UTF-8",
+            "PYTHONUNBUFFERED": "1",
+            **environment_of(replica, devices),
+            **self._env,
+            **ports,
+        }
+
+
+def orders_path(attempt: Attempt, replica: str) -> Path:
+    """Where a replica's `shim.json` is: beside its folder, because its user may read it but not change it."""
+    return attempt.folder / f"shim-{replica}.json"
+
+
+def make_record(spec: WorkloadSpec, slots: Slots) -> Record:
+    """Choose devices and ports for a workload."""
+    pairs = [(role, index) for role in spec.roles for index in range(role.count)]
+    chosen = slots.devices([role.resources for role, _ in pairs])
+    with FreePorts() as free:
+        rendezvous = free.take() if spec.topology is Topology.GANG else 0
+        replicas = tuple(
+            Replica(
+                role=role.name,
+                index=index,
+                cpu=role.resources.cpu,
+                memory=role.resources.memory,
+                accelerator=role.resources.accelerator,
+                devices=devices,
+                ports=_ports(role, free),
+            )
+            for (role, index), devices in zip(pairs, chosen, strict=True)
+        )
+    return Record(
+        workload=spec.id,
+        kind=spec.kind,
+        topology=spec.topology,
+        grace=spec.grace,
+        uid=spec.uid,
+        rendezvous=rendezvous,
+        replicas=replicas,
+    )
+
+
+class FreePorts:
+    """Ports that are free now; all are held until the last one is chosen, so that none is given twice."""
+
+    def __init__(self) -> None:
+        self._sockets: list[socket.socket] = []
+
+    def __enter__(self) -> FreePorts:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for held in self._sockets:
+            held.close()
+
+    def take(self) -> int:
+        """One more."""
+        held = socket.socket()
+        held.bind(("127.0.0.1", 0))
+        self._sockets.append(held)
+        return int(held.getsockname()[1])
+
+
+def _ports(role: Role, free: FreePorts) -> dict[str, int]:
+    if role.count > 1 and any(port.port for port in role.ports):
+        raise Invalid(
+            f"The {role.count} replicas of {role.name!r} would all listen on the same port of this machine.",
+            code="port_shared",
+            hint="Use port 0 and listen on ATELIER_PORT_<NAME>, or one replica.",
+        )
+    return {port.name: port.port or free.take() for port in role.ports}
+
+
+def _write_orders(path: Path, document: dict[str, Any], uid: int | None) -> None:
+    temporary = path.with_suffix(".tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump(document, file)
+        if uid is not None:
+            os.fchown(file.fileno(), -1, uid)
+            os.fchmod(file.fileno(), 0o640)
+    temporary.replace(path)

@@ -1,0 +1,99 @@
+"""The engine's side of a zygote: starts it, asks it for shims, starts it again when it died."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+from pathlib import Path
+
+from atelier_core.errors import BackendUnavailable
+from atelier_runtime.inplace import Marker
+
+_ANSWER_LIMIT = 30.0
+
+
+class Zygote:
+    """One zygote process: interpreter, user and modules to import are fixed."""
+
+    def __init__(self, python: list[str], runtime: Path, log: Path, uid: int | None = None, preload: tuple[str, ...] = ()):
+        self._command = [*python, str(runtime), "zygote"]
+        self._preload = [item for name in preload for item in ("--preload", name)]
+        self._log = log
+        self._uid = uid
+        self._process: subprocess.Popen[bytes] | None = None
+        self._socket: socket.socket | None = None
+        self._lock = asyncio.Lock()
+
+    async def start(self, spec: Path, in_place: bool) -> bool:
+        """Fork a shim for `spec`; whether it claimed the attempt (False: another shim had).
+
+        Safe to repeat: the claim lets one shim through, however often this is called.
+        """
+        async with self._lock:
+            order = json.dumps({"spec": str(spec), "in_place": in_place}).encode() + b"\n"
+            try:
+                answer = await self._ask(order)
+            except (OSError, EOFError):
+                self.close()
+                answer = await self._ask(order)
+        if "error" in answer:
+            raise BackendUnavailable(f"The step could not be started: {answer['error']}", code="start_failed")
+        return bool(answer["claimed"])
+
+    def close(self) -> None:
+        """Let the zygote end; its shims live on."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+        if self._process is not None:
+            try:
+                self._process.wait(1)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+            self._process = None
+
+    async def _ask(self, order: bytes) -> dict[str, object]:
+        connection = self._connect()
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(_ANSWER_LIMIT):
+                await loop.sock_sendall(connection, order)
+                text = b""
+                while not text.endswith(b"\n"):
+                    piece = await loop.sock_recv(connection, 65536)
+                    if not piece:
+                        raise EOFError
+                    text += piece
+        except TimeoutError as error:
+            self.close()
+            raise BackendUnavailable("The step could not be started in time.", code="start_failed") from error
+        answer: dict[str, object] = json.loads(text)
+        return answer
+
+    def _connect(self) -> socket.socket:
+        if self._socket is None:
+            ours, theirs = socket.socketpair()
+            with theirs:
+                self._process = self._spawn(theirs.fileno())
+            ours.setblocking(False)
+            self._socket = ours
+        return self._socket
+
+    def _spawn(self, descriptor: int) -> subprocess.Popen[bytes]:
+        rights = {} if self._uid is None else {"user": self._uid, "group": self._uid, "extra_groups": []}
+        with open(self._log, "ab") as log:
+            return subprocess.Popen(
+                [*self._command, "--socket", str(descriptor), *self._preload],
+                env={"PATH": os.defpath, "LANG": "C.UTF-8", **Marker.room()},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                pass_fds=(descriptor,),
+                start_new_session=True,
+                **rights,  # type: ignore[arg-type]
+            )
