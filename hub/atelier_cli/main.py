@@ -9,6 +9,7 @@ import click
 from atelier_cli import exits
 from atelier_cli.lazy import LazyGroup
 from atelier_cli.session import Session
+from atelier_core.errors import Invalid
 from atelier_sdk import AtelierError, SnapshotError, Unreachable
 from atelier_sdk.errors import NotSignedIn
 
@@ -25,6 +26,7 @@ COMMANDS = {
     "down": "atelier_cli.platform.commands:down",
     "backup": "atelier_cli.platform.commands:backup",
     "restore": "atelier_cli.platform.commands:restore",
+    "user": "atelier_cli.platform.commands:user",
 }
 
 
@@ -87,11 +89,9 @@ def exit_code(error: Exception) -> int:
     """Which of the documented codes says it."""
     if isinstance(error, Unreachable):
         return exits.UNREACHABLE
-    if isinstance(error, SnapshotError | NotSignedIn) or code_of(error) in ("invalid", "credentials_exposed"):
+    if isinstance(error, Invalid | SnapshotError | NotSignedIn):
         return exits.USAGE
-    return exits.USAGE if isinstance(error, AtelierError) and error.status in (400, 422) else exits.FAILED
-
-
-def code_of(error: Exception) -> str:
-    """The error's stable code, if it has one."""
-    return str(getattr(error, "code", ""))
+    wrong_input = isinstance(error, AtelierError) and (
+        error.status in (400, 422) or error.code == "credentials_exposed"
+    )
+    return exits.USAGE if wrong_input else exits.FAILED

@@ -167,8 +167,7 @@ def logs_command(
 def cancel_command(session: Session, run: str) -> int:
     """End RUN; what its steps stored stays."""
     found = find_run(session.client, session.project, run)
-    session.client.runs.cancel(session.project, found.id)
-    found = session.client.runs.get(session.project, found.id)
+    found = session.client.runs.cancel(session.project, found.id)
     session.out.one(found, f"Run {found.id} is {found.state}.")
     return exits.OK
 

@@ -21,17 +21,19 @@ def project() -> None:
 @command_options
 def list_command(session: Session) -> int:
     """List the projects that you may see."""
-    session.out.rows(session.client.projects.list(), ("name", "role", "title"), empty="No projects.")
+    session.out.rows(
+        session.client.projects.list(), ("name", "description", "default_backend", "created_by"), empty="No projects."
+    )
     return exits.OK
 
 
 @project.command("create")
 @click.argument("name")
-@click.option("--title", help="How it is called in full.")
+@click.option("--description", default="", help="What it is for.")
 @command_options
-def create_command(session: Session, name: str, title: str | None) -> int:
+def create_command(session: Session, name: str, description: str) -> int:
     """Make a project; you become its owner."""
-    made = session.client.projects.create(name, **({"title": title} if title else {}))
+    made = session.client.projects.create(name, description=description)
     session.out.one(made, f"Project {made.name} is made.")
     return exits.OK
 
@@ -90,7 +92,9 @@ def secret() -> None:
 @command_options
 def list_secrets(session: Session) -> int:
     """List the names."""
-    session.out.rows(session.client.secrets.list(session.project), ("name", "updated_at"), empty="No secrets.")
+    session.out.rows(
+        session.client.secrets.list(session.project), ("name", "updated_at", "updated_by"), empty="No secrets."
+    )
     return exits.OK
 
 

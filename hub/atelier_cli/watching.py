@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice, repeat
 
 from rich.live import Live
 
@@ -15,7 +15,9 @@ from atelier_cli.session import Session
 from atelier_sdk import AtelierError, Client
 from atelier_sdk.models import Event, Run, Step
 
-_LOOK_ANYWAY = 5.0  # seconds: should an event be missed, the picture is wrong for no longer
+# Seconds until the next look without an event: short at first, since the feed is only being opened; should an event be
+# missed later, the picture is wrong for no longer than the last.
+_LOOK_ANYWAY = (0.3, 0.7, 2.0, 5.0)
 _ANSWER_SOON = 2.0
 _TAIL = 20
 
@@ -52,12 +54,12 @@ def concerns(event: Event, run: str) -> bool:
 def follow(client: Client, project: str, run: str) -> Iterator[tuple[Run, list[Step]]]:
     """The run and its steps, again whenever something changed; the last one is final."""
     bell = Bell(client, project, run)
-    while True:
+    for pause in chain(_LOOK_ANYWAY, repeat(_LOOK_ANYWAY[-1])):
         state = client.runs.get(project, run)  # before the steps: a final run's steps are final
         yield state, list(client.steps.list(project, run))
         if state.final:
             return
-        bell.wait(_LOOK_ANYWAY)
+        bell.wait(pause)
 
 
 def watch(session: Session, run: Run) -> int:
@@ -78,7 +80,7 @@ def _watch_live(session: Session, progress: Progress) -> None:
         updates = follow(session.client, session.project, progress.run.id)
         while True:
             # Set while an answer is awaited for long; the screen is drawn by a thread of its own.
-            timer = threading.Timer(_LOOK_ANYWAY + _ANSWER_SOON, setattr, (progress, "silent", True))
+            timer = threading.Timer(_LOOK_ANYWAY[-1] + _ANSWER_SOON, setattr, (progress, "silent", True))
             timer.daemon = True
             timer.start()
             try:

@@ -168,10 +168,11 @@ def test_pages_are_followed(server: Server, client: Client) -> None:
     assert "cursor=c2" in server.seen[1][1]
 
 
-def test_edits_carry_what_was_seen(server: Server, client: Client) -> None:
-    server.answers = [says({"name": "p"}, ETag='"7"'), says({"name": "p", "title": "T"})]
-    assert client.projects.update("p", title="T").title == "T"
-    assert server.seen[1][2]["If-Match"] == '"7"'
+def test_edits_say_which_version_they_were_made_from(server: Server, client: Client) -> None:
+    server.answers = [says({"name": "p", "description": "D", "version": 8})]
+    assert client.projects.update("p", version=7, description="D").version == 8
+    client.projects.update("p", description="E")
+    assert [headers["If-Match"] for _, _, headers, _ in server.seen] == ['"7"', "*"]
 
 
 def test_names_cannot_leave_their_place_in_the_path(server: Server, client: Client) -> None:

@@ -48,8 +48,10 @@ class Project(Answer):
     """A place for runs, data and people."""
 
     name: str
-    title: str = ""
     description: str = ""
+    personal: bool = False
+    default_backend: str = ""
+    version: int = 0
 
 
 class Member(Answer):
@@ -110,6 +112,7 @@ class Run(_Driven):
     parameters: dict[str, Any] = Field(default_factory=dict)
     created_at: datetime | None = None
     created_by: str = ""
+    steps: dict[str, int] = Field(default_factory=dict)
 
 
 class Step(_Driven):
@@ -179,5 +182,6 @@ class BackendInfo(Answer):
     """An engine that runs can be sent to by `on`."""
 
     name: str
-    kind: str = ""
-    available: bool = True
+    default: bool = False
+    reachable: bool = True
+    capabilities: list[str] = Field(default_factory=list)

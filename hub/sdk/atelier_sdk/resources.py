@@ -61,11 +61,19 @@ class _Resource:
             if not cursor:
                 return
 
-    def _edit(self, method: str, path: str, etag: str | None = None, **options: Any) -> Any:
-        """Change what the caller saw: the platform refuses when somebody else changed it meanwhile."""
-        etag = etag or self._transport.request("GET", path).headers.get("ETag")
-        headers = {"If-Match": etag} if etag else None
-        return self._transport.request(method, path, headers=headers, idempotent=False, **options)
+    def _edit(self, method: str, path: str, version: int | None, body: dict[str, Any] | None = None) -> Any:
+        """Change version `version`: refused when somebody else changed it meanwhile. None means any version."""
+        seen = "*" if version is None else f'"{version}"'
+        return self._transport.request(method, path, headers={"If-Match": seen}, json=body, idempotent=False)
+
+    def _set(self, method: str, path: str, body: dict[str, Any], make: tuple[str, dict[str, Any]]) -> None:
+        """Change it, or make it where it is not there yet."""
+        try:
+            self._edit(method, path, None, body)
+        except AtelierError as error:
+            if error.status != 404:
+                raise
+            self._transport.request("POST", make[0], json=make[1])
 
 
 class Projects(_Resource):
@@ -83,13 +91,13 @@ class Projects(_Resource):
         """Make a project; the caller becomes its owner."""
         return self._one(Project, "POST", "projects", json={"name": name, **fields})
 
-    def update(self, name: str, *, etag: str | None = None, **fields: Any) -> Project:
-        """Change some fields. `etag` is what `get` saw; without it the present state is what is changed."""
-        return Project.model_validate(self._edit("PATCH", _path("projects", name), etag, json=fields).json())
+    def update(self, name: str, *, version: int | None = None, **fields: Any) -> Project:
+        """Change some fields; with the `version` that was read, only if nobody changed it since."""
+        return Project.model_validate(self._edit("PATCH", _path("projects", name), version, fields).json())
 
-    def delete(self, name: str, *, etag: str | None = None) -> None:
+    def delete(self, name: str, *, version: int | None = None) -> None:
         """Remove a project and what is in it."""
-        self._edit("DELETE", _path("projects", name), etag)
+        self._edit("DELETE", _path("projects", name), version)
 
 
 class Members(_Resource):
@@ -101,11 +109,13 @@ class Members(_Resource):
 
     def set(self, project: str, name: str, role: str, *, kind: MemberKind = "user") -> None:
         """Give a user or a hub group a role."""
-        self._transport.request("PUT", _path("projects", project, "members", kind, name), json={"role": role})
+        members = _path("projects", project, "members")
+        new = {"kind": kind, "name": name, "role": role}
+        self._set("PATCH", _path("projects", project, "members", kind, name), {"role": role}, (members, new))
 
     def remove(self, project: str, name: str, *, kind: MemberKind = "user") -> None:
         """Take the role away."""
-        self._transport.request("DELETE", _path("projects", project, "members", kind, name))
+        self._edit("DELETE", _path("projects", project, "members", kind, name), None)
 
 
 class Secrets(_Resource):
@@ -117,11 +127,17 @@ class Secrets(_Resource):
 
     def set(self, project: str, name: str, value: str) -> None:
         """Make or replace a secret."""
-        self._transport.request("PUT", _path("projects", project, "secrets", name), json={"value": value})
+        secrets = _path("projects", project, "secrets")
+        self._set(
+            "PUT",
+            _path("projects", project, "secrets", name),
+            {"value": value},
+            (secrets, {"name": name, "value": value}),
+        )
 
     def delete(self, project: str, name: str) -> None:
         """Remove a secret."""
-        self._transport.request("DELETE", _path("projects", project, "secrets", name))
+        self._edit("DELETE", _path("projects", project, "secrets", name), None)
 
 
 class Snapshots(_Resource):
@@ -227,9 +243,9 @@ class Runs(_Resource):
         """All runs, newest first."""
         return self._all(Run, _path("projects", project, "runs"), state=state)
 
-    def cancel(self, project: str, run: str) -> None:
-        """Stop a run; no error when it has ended already."""
-        self._transport.request("POST", _path("projects", project, "runs", run, "cancel"), idempotent=True)
+    def cancel(self, project: str, run: str) -> Run:
+        """Ask a run to end; no error when it has ended already."""
+        return self._one(Run, "POST", _path("projects", project, "runs", run, "cancel"), idempotent=True)
 
     def artifacts(self, project: str, run: str) -> Iterator[Artifact]:
         """What its steps have stored."""
