@@ -1,0 +1,190 @@
+"""Where everything of one platform is, and what it was told."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import tempfile
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from atelier_core.errors import Invalid
+
+DEFAULT_PORT = 8000
+
+
+def default_data() -> Path:
+    """One person: below their home. Root: where other accounts can reach their own folders."""
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        return Path("/var/lib/atelier")
+    return Path.home() / ".local" / "share" / "atelier"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The paths below one data folder."""
+
+    data: Path
+
+    @property
+    def hub(self) -> Path:
+        """The hub's database, cookie secret, accounts."""
+        return self.data / "hub"
+
+    @property
+    def accounts(self) -> Path:
+        """Who may sign in."""
+        return self.hub / "accounts.sqlite"
+
+    @property
+    def hub_database(self) -> Path:
+        """JupyterHub's own."""
+        return self.hub / "jupyterhub.sqlite"
+
+    @property
+    def control_plane(self) -> Path:
+        """The control plane's database, store and key."""
+        return self.data / "control-plane"
+
+    @property
+    def run(self) -> Path:
+        """What is true only while it runs."""
+        return self.data / "run"
+
+    @property
+    def servers(self) -> Path:
+        """One note per running notebook."""
+        return self.run / "servers"
+
+    @property
+    def logs(self) -> Path:
+        """One file per process."""
+        return self.data / "logs"
+
+    @property
+    def settings(self) -> Path:
+        """What `atelier up` was told, for the next time."""
+        return self.data / "platform.json"
+
+    @property
+    def secrets(self) -> Path:
+        """Tokens between the processes."""
+        return self.data / "secrets" / "platform.json"
+
+    @property
+    def token(self) -> Path:
+        """The token of whoever started the platform."""
+        return self.data / "token"
+
+    @property
+    def hub_settings(self) -> Path:
+        """The operator's own additions to the hub's configuration."""
+        return self.data / "jupyterhub_config.py"
+
+    def log(self, name: str) -> Path:
+        """The log of one process."""
+        return self.logs / f"{name}.log"
+
+    def record(self, name: str) -> Path:
+        """Which process is `name`; locked while it lives."""
+        return self.run / f"{name}.json"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What `atelier up` was told. Ports of 0 are chosen once and kept."""
+
+    ip: str = "127.0.0.1"
+    port: int = DEFAULT_PORT
+    hub_port: int = 0
+    proxy_api_port: int = 0
+    control_plane_port: int = 0
+    admin: str = ""
+    bind: str = ""
+    advertise_url: str = ""
+    kubeconfig: str = ""
+
+    @property
+    def url(self) -> str:
+        """Where a person on this machine finds the platform."""
+        host = "127.0.0.1" if self.ip in {"", "0.0.0.0", "::"} else self.ip  # noqa: S104
+        return f"http://{host}:{self.port}"
+
+    @property
+    def service_url(self) -> str:
+        """The control plane, as clients reach it."""
+        return f"{self.url}/services/atelier"
+
+    @property
+    def control_plane_url(self) -> str:
+        """The control plane, past the proxy."""
+        return f"http://127.0.0.1:{self.control_plane_port}"
+
+    @property
+    def hub_url(self) -> str:
+        """The hub, past the proxy."""
+        return f"http://127.0.0.1:{self.hub_port}"
+
+    @property
+    def proxy_api_url(self) -> str:
+        """Where the hub tells the proxy its routes."""
+        return f"http://127.0.0.1:{self.proxy_api_port}"
+
+    def given(self, **options: Any) -> Settings:
+        """With those options that are not None."""
+        return replace(self, **{name: value for name, value in options.items() if value is not None})
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """Tokens between the processes; made once, readable by the platform alone."""
+
+    proxy: str = field(repr=False)
+    control_plane: str = field(repr=False)
+    supervisor: str = field(repr=False)
+
+
+def load_settings(layout: Layout) -> Settings:
+    """What the last `up` was told; defaults when there was none."""
+    try:
+        saved = json.loads(layout.settings.read_text())
+    except FileNotFoundError:
+        return Settings()
+    except ValueError as error:
+        raise Invalid(
+            f"{layout.settings} is damaged: {error}.",
+            code="bad_settings",
+            hint="Remove it; `atelier up` writes a new one from its options.",
+        ) from None
+    names = {known.name for known in fields(Settings)}
+    return Settings(**{name: value for name, value in saved.items() if name in names})
+
+
+def save_settings(layout: Layout, settings: Settings) -> None:
+    """For the supervisor, and for the next time."""
+    write_private(layout.settings, json.dumps(asdict(settings), indent=2))
+
+
+def load_secrets(layout: Layout) -> Secrets:
+    """The tokens; made when there are none yet."""
+    if not layout.secrets.exists():
+        fresh = Secrets(*(secrets.token_hex(32) for _ in fields(Secrets)))
+        write_private(layout.secrets, json.dumps(asdict(fresh)))
+    return Secrets(**json.loads(layout.secrets.read_text()))
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, all or nothing."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor, fresh = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # mkstemp makes it 0600
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(fresh).replace(path)
+    except BaseException:
+        Path(fresh).unlink(missing_ok=True)
+        raise

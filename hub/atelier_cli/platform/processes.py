@@ -1,0 +1,150 @@
+"""The processes of the platform, and the files that they are configured by."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from atelier_cli.platform.child import Command
+from atelier_cli.platform.layout import Layout, Secrets, Settings, load_secrets, write_private
+from atelier_core.errors import Conflict
+
+NAMES = ("proxy", "hub", "control-plane")
+SUPERVISOR = "supervisor"
+
+
+def commands(layout: Layout, settings: Settings, proxy: Sequence[str]) -> list[Command]:
+    """In the order in which they start."""
+    tokens = load_secrets(layout)
+    return [_proxy(settings, tokens, proxy), _hub(layout), _control_plane(layout)]
+
+
+def _proxy(settings: Settings, tokens: Secrets, program: Sequence[str]) -> Command:
+    argv = [*program, "--ip", settings.ip, "--port", str(settings.port)]
+    argv += ["--api-ip", "127.0.0.1", "--api-port", str(settings.proxy_api_port)]
+    argv += ["--error-target", f"{settings.hub_url}/hub/error", "--log-level", "warn"]
+    return Command("proxy", tuple(argv), env={"CONFIGPROXY_AUTH_TOKEN": tokens.proxy}, grace=5)
+
+
+def _hub(layout: Layout) -> Command:
+    config = layout.hub / "jupyterhub_config.py"
+    argv = (sys.executable, "-m", "jupyterhub", "-f", str(config))
+    return Command("hub", argv, reads=(config, layout.hub_settings, layout.settings), grace=20)
+
+
+def _control_plane(layout: Layout) -> Command:
+    config = layout.data / "control-plane.py"
+    return Command("control-plane", (sys.executable, "-m", "atelier_hub", "--config", str(config)), reads=(config,))
+
+
+def write_configuration(layout: Layout, settings: Settings, *, admins: Sequence[str], one_person: str) -> None:
+    """Write what the processes read when they start; unchanged text leaves a running process as it is."""
+    hub = _hub_source(layout.data, admins=admins, one_person=one_person)
+    write_private(layout.hub / "jupyterhub_config.py", hub)
+    write_private(layout.data / "control-plane.py", _control_plane_source(layout, settings, one_person))
+
+
+def _hub_source(data: Path, *, admins: Sequence[str], one_person: str) -> str:
+    """The text of the generated `jupyterhub_config.py`."""
+    return (
+        "# Written by `atelier up`. Your own settings go into jupyterhub_config.py in the data folder.\n"
+        "from pathlib import Path\n\n"
+        "from atelier_cli.platform.hub_settings import configure\n\n"
+        f"configure(c, Path({str(data)!r}), admins={list(admins)!r}, one_person={one_person!r})  # noqa: F821\n"
+    )
+
+
+def _control_plane_source(layout: Layout, settings: Settings, one_person: str) -> str:
+    backends: dict[str, Any] = {"local": {"type": "local"}}
+    if settings.kubeconfig:
+        backends["cluster"] = {"type": "kubernetes", "kubeconfig": settings.kubeconfig}
+    values = {
+        "ip": "127.0.0.1",
+        "port": settings.control_plane_port,
+        "data_dir": str(layout.control_plane),
+        "base_path": "/services/atelier",
+        "hub_api_url": f"{settings.hub_url}/hub/api",
+        "api_token": load_secrets(layout).control_plane,
+        "advertise_url": advertised(settings),
+        "extra_binds": [settings.bind] if settings.bind else [],
+        "backends": backends,
+        "single_user": bool(one_person),
+    }
+    lines = [f"c.AtelierHub.{name} = {value!r}  # noqa: F821" for name, value in values.items()]
+    return "# Written by `atelier up`.\n" + "\n".join(lines) + "\n"
+
+
+def advertised(settings: Settings) -> str:
+    """Where workloads reach the control plane: what was said, else the extra address, else this machine."""
+    if settings.advertise_url:
+        return settings.advertise_url.rstrip("/").removesuffix("/api") + "/api"
+    if settings.bind:
+        return f"http://{settings.bind}/api"
+    return f"{settings.control_plane_url}/services/atelier/api"
+
+
+def choose_ports(settings: Settings) -> Settings:
+    """Free ports for what only this machine talks to, where none is chosen yet or the chosen one is taken now."""
+    chosen: dict[str, Any] = {}
+    for name in ("hub_port", "proxy_api_port", "control_plane_port"):
+        port = getattr(settings, name)
+        chosen[name] = port if port and is_free("127.0.0.1", port) else _free_port(set(chosen.values()))
+    return replace(settings, **chosen)
+
+
+def check_port(settings: Settings) -> None:
+    """Raise `Conflict` if somebody else listens where the platform should be."""
+    if not is_free(settings.ip, settings.port):
+        raise Conflict(
+            f"Port {settings.port} on {settings.ip} is in use by another program.",
+            code="port_in_use",
+            hint=f"Stop that program, or choose another port: atelier up --port {settings.port + 1}",
+        )
+
+
+def is_free(ip: str, port: int) -> bool:
+    """Whether this process could listen there."""
+    family = socket.AF_INET6 if ":" in ip else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((ip, port))
+        except OSError:
+            return False
+    return True
+
+
+def answers(port: int, seconds: float = 0.2) -> bool:
+    """Whether something on this machine accepts connections at `port`."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=seconds):
+            return True
+    except OSError:
+        return False
+
+
+def _free_port(taken: set[int]) -> int:
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+        if port not in taken:
+            return port
+
+
+def server_records(layout: Layout) -> list[Path]:
+    """The notes that running notebooks left."""
+    return sorted(layout.servers.glob("*.json"))
+
+
+def read_json(path: Path) -> Any:
+    """A JSON file's content, or none if it is missing or half-written."""
+    try:
+        return json.loads(path.read_text())
+    except (FileNotFoundError, ValueError):
+        return None

@@ -1,0 +1,84 @@
+"""The data folder: who may enter what. One person: all of it 0700. Several: passages 0711, own folders 0700."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from atelier_core.names import check_project_name
+from atelier_spawner.notebooks.identities import Identities
+
+# A number outside the allocated range, to try whether another account can start what a notebook needs.
+_STRANGER = 59_998
+PRIVATE = ("hub", "control-plane", "run", "logs", "secrets")
+
+
+def why_one_person(data_dir: Path) -> str:
+    """Why this machine can serve one person only; empty if each person can have an account number of their own."""
+    if not hasattr(os, "geteuid") or os.geteuid() != 0:
+        return "keeping people's files apart needs root. Run the platform as root, or one platform per person."
+    probe = "import os, sys, jupyterhub; sys.exit(0 if os.access(sys.argv[1], os.X_OK) else 3)"
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", probe, str(data_dir)],
+            user=_STRANGER, group=_STRANGER, extra_groups=[], cwd="/", env={},
+            capture_output=True, timeout=60, check=False,
+        )  # fmt: skip
+    except OSError as error:
+        program = f"other accounts cannot run {sys.executable} ({error.strerror})."
+        return f"{program} Install Atelier with a Python that everybody can reach, for example below /opt."
+    if done.returncode == 3:
+        return f"other accounts cannot reach {data_dir}. Choose a folder below /var/lib or /srv with --data."
+    if done.returncode:
+        return "other accounts cannot import what a notebook needs. Install Atelier where everybody can read it."
+    return ""
+
+
+@dataclass(frozen=True)
+class Folders:
+    """The folders of people and projects below `data_dir`; `several` as `why_one_person` found."""
+
+    data_dir: Path
+    several: bool
+
+    @cached_property
+    def identities(self) -> Identities:
+        """Their numbers."""
+        return Identities(self.data_dir / "hub" / "identities.sqlite")
+
+    def make(self) -> None:
+        """Make the data folder and what is private to the platform in it, with the right modes."""
+        passage = 0o711 if self.several else 0o700
+        _folder(self.data_dir, passage)
+        for name in ("users", "projects"):
+            _folder(self.data_dir / name, passage)
+        for name in PRIVATE:
+            _folder(self.data_dir / name, 0o700)
+
+    def personal(self, user: str) -> Path:
+        """The user's own folder, which nobody else can enter."""
+        path = self.data_dir / "users" / check_project_name(user)
+        uid = self.identities.uid(user) if self.several else None
+        return _folder(path, 0o700, uid, uid)
+
+    def project(self, project: str) -> Path:
+        """The project's folder: what is made in it belongs to the project, and its members can change it."""
+        path = self.data_dir / "projects" / check_project_name(project)
+        if not self.several:
+            return _folder(path, 0o700)
+        gid = self.identities.gid(project)
+        return _folder(path, 0o2770, gid, gid)
+
+
+def _folder(path: Path, mode: int, uid: int | None = None, gid: int | None = None) -> Path:
+    """Make `path` with exactly this mode and owner. Its parent belongs to the platform, so nobody can swap it."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if uid is not None and gid is not None and path.stat().st_uid != uid:
+        os.chown(path, uid, gid)
+    if path.stat().st_mode & 0o7777 != mode:
+        path.chmod(mode)  # after chown, which clears the set-group bit
+    return path

@@ -1,0 +1,147 @@
+"""Notebooks as processes of this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from jupyterhub.spawner import LocalProcessSpawner, SpawnException
+from traitlets import Unicode, default
+
+from atelier_core.errors import AtelierError
+from atelier_spawner.notebooks.folders import Folders
+from atelier_spawner.notebooks.membership import check_member
+from atelier_spawner.notebooks.process import Process
+
+
+class LocalNotebookSpawner(LocalProcessSpawner):
+    """A person's server in a folder of their own; with several people under a uid of their own."""
+
+    data_dir = Unicode(help="The platform's data folder.").tag(config=True)
+    one_person = Unicode(help="Why only one person can be served; empty when several can.").tag(config=True)
+
+    process: Process | None = None
+
+    @default("cmd")
+    def _own_python(self) -> list[str]:
+        return [sys.executable, "-m", "jupyterhub.singleuser"]
+
+    @default("default_url")
+    def _lab(self) -> str:
+        return "/lab"
+
+    @property
+    def project(self) -> str:
+        """The project that the server belongs to: a named server's name, else the personal one."""
+        return self.name or self.user.name
+
+    @property
+    def folders(self) -> Folders:
+        """The data folder as this spawner sees it."""
+        return Folders(Path(self.data_dir), several=not self.one_person)
+
+    def user_env(self, env: dict[str, str]) -> dict[str, str]:
+        """What a program finds about its person; no system account is asked, there may be none."""
+        personal = self.folders.personal(self.user.name)
+        shared = self.folders.project(self.project) if self.name else personal
+        # One person keeps the home that they have, with their keys and settings in it.
+        home = Path.home() if self.one_person else personal
+        shell = "/bin/bash" if Path("/bin/bash").exists() else "/bin/sh"
+        env |= {"USER": self.user.name, "LOGNAME": self.user.name, "HOME": str(home), "SHELL": shell}
+        env |= {"ATELIER_USER_DIR": str(personal), "ATELIER_PROJECT_DIR": str(shared)}
+        env["ATELIER_PROJECT"] = self.project
+        return env
+
+    async def start(self) -> tuple[str, int]:
+        """Start the server in the person's folder, under their number when there are several people."""
+        try:
+            if self.one_person:
+                self.folders.identities.only_person(self.user.name, self.one_person)
+            elif self.name:
+                groups = frozenset(group.name for group in self.user.groups)
+                url = str(self.environment.get("ATELIER_API_URL", ""))
+                await check_member(url, self.api_token, self.name, self.user.name, groups)
+            self.notebook_dir = str(self._shown())
+            with self._log() as log:
+                self.popen_kwargs = {**self._identity(), "stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
+                where = await super().start()
+        except AtelierError as error:
+            raise SpawnException(f"{error.message} {error.hint}".strip(), reason=error.code) from error
+        self.process = Process.of(self.pid)
+        self._record()
+        return where
+
+    def make_preexec_fn(self, name: str) -> None:
+        """Nothing: the change of identity is `subprocess`'s own, which needs no Python between fork and exec."""
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Find the server again after the hub restarted."""
+        super().load_state(state)
+        self.process = Process.load(state.get("process"))
+
+    def get_state(self) -> dict[str, Any]:
+        """The process, with what tells it from a later one of the same number."""
+        state: dict[str, Any] = super().get_state()
+        if self.process is not None:
+            state["process"] = self.process.save()
+        return state
+
+    def clear_state(self) -> None:
+        """Forget the process."""
+        super().clear_state()
+        self.process = None
+        self._record_path.unlink(missing_ok=True)
+
+    async def poll(self) -> int | None:
+        """None while it runs. A hub that found its server again must not take a later process for it."""
+        if self.proc is not None:
+            status: int | None = await super().poll()
+            return status
+        if self.process is not None and self.process.alive():
+            return None
+        self.clear_state()
+        return 0
+
+    async def _signal(self, sig: int) -> bool:
+        if self.proc is not None:
+            return bool(await super()._signal(sig))
+        return self.process is not None and self.process.signal(sig)
+
+    def _shown(self) -> Path:
+        return self.folders.project(self.project) if self.name else self.folders.personal(self.user.name)
+
+    def _identity(self) -> dict[str, Any]:
+        kwargs: dict[str, Any] = {"cwd": self.notebook_dir, "umask": 0o077}
+        if not self.one_person:
+            identities = self.folders.identities
+            uid = identities.uid(self.user.name)
+            groups = [identities.gid(self.name)] if self.name else []
+            # What is made in a project's folder is for its members; personal folders are closed as a whole.
+            kwargs |= {"user": uid, "group": uid, "extra_groups": groups, "umask": 0o007}
+        return kwargs
+
+    @property
+    def _file_name(self) -> str:
+        return f"{self.user.name}+{self.name}" if self.name else self.user.name
+
+    @property
+    def _record_path(self) -> Path:
+        return Path(self.data_dir) / "run" / "servers" / f"{self._file_name}.json"
+
+    def _record(self) -> None:
+        """Leave a note by which `atelier down` finds the server, also when the hub cannot be asked."""
+        if self.process is None:
+            return
+        self._record_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fresh = self._record_path.with_suffix(".new")
+        fresh.write_text(json.dumps(self.process.save()))
+        fresh.replace(self._record_path)
+
+    def _log(self) -> Any:
+        path = Path(self.data_dir) / "logs" / "servers" / f"{self._file_name}.log"
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
