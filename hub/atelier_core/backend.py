@@ -54,10 +54,10 @@ class Backend(ABC):
     def __init__(self, settings: BackendSettings) -> None:
         self.settings = settings
 
-    async def open(self) -> None:
+    async def open(self) -> None:  # noqa: B027  # optional
         """Connect; raise `BackendUnavailable` with what to do when that cannot work."""
 
-    async def close(self) -> None:
+    async def close(self) -> None:  # noqa: B027  # optional
         """Let go of connections. What runs goes on running."""
 
     @abstractmethod

@@ -142,6 +142,7 @@ class AtelierHub(Application):
         return Settings(
             data_dir=Path(self.data_dir).absolute(),
             base_path=self.base_path,
+            local_url=f"http://127.0.0.1:{self.port}{self.base_path}/api",
             advertise_url=self.advertise_url,
             backends=self.backends,
             default_backend=self.default_backend,
@@ -171,8 +172,10 @@ class AtelierHub(Application):
 
     def start(self) -> None:
         """Serve until a signal comes."""
-        logging.basicConfig(level=self.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        logging.getLogger().setLevel(self.log.level)
         sockets = serve.bind(self.ip, self.port, self.extra_binds)
+        self.port = sockets[0].getsockname()[1]
         serve.run(self.build(), sockets, self.base_path)
 
 

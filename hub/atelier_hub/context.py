@@ -31,10 +31,15 @@ class Settings:
 
     data_dir: Path
     base_path: str = "/services/atelier"
+    local_url: str = ""
     advertise_url: str = ""
     backends: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"local": {"type": "local"}})
     default_backend: str = "local"
     images: Mapping[str, Image] = field(default_factory=dict)
+
+    def url_for(self, backend_type: str) -> str:
+        """Where workloads of a back end reach the API: on this machine by loopback, else by the advertised URL."""
+        return self.local_url if backend_type == "local" else self.advertise_url or self.local_url
 
 
 @dataclass

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import os
 from pathlib import Path
 
@@ -25,6 +27,7 @@ class Keyring:
         if path.stat().st_mode & 0o077:
             raise BadKeyFile(f"Others may read the key file {path}.", hint=f"Run: chmod 600 {path}")
         lines = [line for line in path.read_bytes().split() if line]
+        self._oldest = lines[-1] if lines else b""
         try:
             self._keys = MultiFernet([Fernet(line) for line in lines])
         except ValueError as error:
@@ -32,6 +35,10 @@ class Keyring:
                 f"The key file {path} is empty or holds something that is not a key.",
                 hint="Restore it from the backup; without it the stored secrets cannot be read.",
             ) from error
+
+    def derive(self, purpose: str) -> bytes:
+        """A key of its own for `purpose`; the same as long as the oldest key stays in the file."""
+        return hmac.new(self._oldest, purpose.encode(), hashlib.sha256).digest()
 
     def encrypt(self, value: str) -> bytes:
         """`value` as it may be stored."""

@@ -31,7 +31,7 @@ class InputPlan(_Frozen):
 
 
 class OutputPlan(_Frozen):
-    """What a step leaves. `type` is a port type (dataset, model, metrics, value, any …); `value` lives in outputs.json."""
+    """What a step leaves. `type` is a port type (dataset, model, metrics, any …); a `value` lives in outputs.json."""
 
     type: str = "any"
     path: str = ""

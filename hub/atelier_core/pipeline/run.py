@@ -1,7 +1,7 @@
-"""How a run goes on: `decide(state, event) -> (state, commands)`, pure, so that a restart is a replay of the event log.
+"""How a run goes on: `decide(state, event) -> (state, commands)`, pure, so that a restart is a replay of the log.
 
-The state holds persistent maps (rpds), so one event costs the same in a run of ten steps and of ten thousand. Events that
-come twice or too late change nothing: every event may be delivered again after a crash.
+The state holds persistent maps (rpds), so one event costs the same in a run of ten steps and of ten thousand. Events
+that come twice or too late change nothing: every event may be delivered again after a crash.
 """
 
 from __future__ import annotations

@@ -1,0 +1,392 @@
+"""Keeps attempts and back ends in step: starts what is wanted, ends what is not, and believes what the engine shows.
+
+One attempt is looked after by one task at a time (`WorkQueue`). Every decision is made from the attempt's row, what was
+last seen of it, and what its shims reported; so it does not matter where a killed control plane stopped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol, TypeVar
+
+from sqlalchemy.orm import Session
+
+from atelier_core.backend import Backend
+from atelier_core.errors import AtelierError, BackendUnavailable, QuotaExceeded
+from atelier_core.states import Cause, Reason, State, cause_of
+from atelier_core.workload import Handle, Observation, WorkloadSpec
+from atelier_hub.db import Database, now
+from atelier_hub.engine import store
+from atelier_hub.engine.logs import LogArchive
+from atelier_hub.engine.store import Artifact, Attempt
+from atelier_hub.engine.workqueue import WorkQueue
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+CLEAN_DELAY = 1.0  # seconds: what comes next goes first
+REPAIR_SECONDS = 600.0
+SWEEP_SECONDS = 5.0
+QUOTA_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Start:
+    """What to start."""
+
+    spec: WorkloadSpec
+
+
+class Owner(Protocol):
+    """Who wants attempts of one kind. All methods run inside a transaction."""
+
+    def spec(self, session: Session, attempt: Attempt) -> Start:
+        """What the attempt runs; raises `AtelierError` if it never can."""
+
+    def moved(self, session: Session, attempt: Attempt, state: State, seen: Observation) -> None:
+        """The attempt is in `state` now."""
+
+    def ended(self, session: Session, attempt: Attempt, seen: Observation) -> list[str]:
+        """The attempt is over and nothing of it survives; returns attempts to look at."""
+
+    def code(self, session: Session, attempt: Attempt, digest: str) -> bytes | str:
+        """A code archive that the attempt's workload names: its bytes, or its digest in the artifact store."""
+
+    def input(self, session: Session, attempt: Attempt, name: str) -> Artifact:
+        """The artifact behind an input of the attempt's workload."""
+
+
+class Driver:
+    """The one place where back ends are told to start and stop."""
+
+    def __init__(self, db: Database, backends: Mapping[str, Backend], archive: LogArchive) -> None:
+        self._db = db
+        self.backends = backends
+        self._archive = archive
+        self.owners: dict[str, Owner] = {}
+        self._queue: WorkQueue | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._open: dict[str, bool] = dict.fromkeys(backends, False)
+        self._seen: dict[str, Observation] = {}
+        self._handed: set[str] = set()
+        self._starting: dict[str, asyncio.Task[None]] = {}
+        self._waiting: defaultdict[str, set[str]] = defaultdict(set)
+
+    # --- from outside ---
+
+    def wake(self, attempts: Iterable[str]) -> None:
+        """Look at these attempts now; from any thread. Without effect where this process does not drive."""
+        loop, todo = self._loop, list(attempts)
+        if loop is not None and todo:
+            with suppress(RuntimeError):  # the loop closed meanwhile: the next driver finds them
+                loop.call_soon_threadsafe(self._wake, todo)
+
+    def report(self, seen: Observation) -> None:
+        """Take what a shim said of itself; from any thread."""
+        if self._loop is not None:
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._saw, seen)
+
+    def is_open(self, backend: str) -> bool:
+        """Whether the back end can be reached now."""
+        return self._open.get(backend, False)
+
+    def _wake(self, attempts: list[str]) -> None:
+        if self._queue is None:
+            return
+        for attempt in attempts:
+            if attempt in self._starting:
+                self._loop.create_task(self._interrupt(attempt))  # type: ignore[union-attr]
+            self._queue.add(attempt)
+
+    async def run(self) -> None:
+        """Drive until cancelled. What runs goes on running afterwards."""
+        self._loop = asyncio.get_running_loop()
+        self._queue = WorkQueue(self._process)
+        followers = [self._loop.create_task(self._follow(name)) for name in self.backends]
+        try:
+            while True:
+                await self._sweep()
+                await asyncio.sleep(SWEEP_SECONDS)
+        finally:
+            for follower in followers:
+                follower.cancel()
+            await asyncio.gather(*followers, return_exceptions=True)
+            await self._queue.close()
+            self._queue, self._loop = None, None
+            self._handed.clear()
+            self._seen.clear()
+
+    # --- what is there: list, watch, distrust, repair ---
+
+    async def _sweep(self) -> None:
+        """Find attempts that nobody told this process about."""
+        assert self._queue is not None
+        for attempt in await self._read(store.unclean_attempts):
+            if attempt.id not in self._handed and self._open.get(attempt.backend):
+                self._queue.add(attempt.id)
+
+    async def _follow(self, name: str) -> None:
+        backend, wait = self.backends[name], 0.2
+        while True:
+            try:
+                await backend.open()
+                async with self._watching(name, backend) as watcher:
+                    wait = 0.2
+                    while not watcher.done():
+                        await self._resync(name, backend)
+                        await asyncio.wait([watcher], timeout=REPAIR_SECONDS)
+                    watcher.result()
+            except AtelierError as error:
+                log.warning("Back end %s: %s %s", name, error.message, error.hint)
+            except Exception:
+                log.exception("Back end %s failed", name)
+            self._open[name] = False
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, 15)
+
+    @asynccontextmanager
+    async def _watching(self, name: str, backend: Backend) -> AsyncIterator[asyncio.Task[None]]:
+        """Watch while the body runs; the watch begins before the first list, so nothing falls between the two."""
+        watcher = asyncio.get_running_loop().create_task(self._watch(backend))
+        await asyncio.sleep(0)
+        self._open[name] = True
+        try:
+            yield watcher
+        finally:
+            watcher.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                await watcher
+            await backend.close()
+
+    async def _watch(self, backend: Backend) -> None:
+        async for seen in backend.watch():
+            self._saw(seen)
+
+    def _saw(self, seen: Observation) -> None:
+        before = self._seen.get(seen.workload)
+        if before is None or not before.final:
+            self._seen[seen.workload] = seen
+        if self._queue is not None:
+            self._queue.add(seen.workload)
+
+    async def _resync(self, name: str, backend: Backend) -> None:
+        """Compare the truth with the rows. Only what was handed over before looking can be missed."""
+        assert self._queue is not None
+        handed = frozenset(self._handed)
+        attempts = await self._read(lambda session: store.unclean_attempts(session, name))
+        found = {seen.workload: seen for seen in await backend.list()}
+        for attempt in attempts:
+            if attempt.id in found:
+                self._saw(found[attempt.id])
+            elif not attempt.final and (attempt.state is State.RUNNING or attempt.id in handed):
+                gone = "The engine does not know it any more; somebody or something removed it."
+                self._saw(Observation(workload=attempt.id, state=State.FAILED, reason=Reason.GONE, message=gone))
+            self._queue.add(attempt.id)
+
+    # --- one attempt ---
+
+    async def _process(self, attempt_id: str) -> float | None:
+        seen = self._seen.pop(attempt_id, None)
+        attempt = await self._read(lambda session: store.get_attempt(session, attempt_id))
+        if attempt is None or attempt.cleaned:
+            self._handed.discard(attempt_id)
+            return None
+        if not self._open.get(attempt.backend):
+            return await self._backend_away(attempt, seen)
+        try:
+            return await self._step(attempt, seen)
+        except BackendUnavailable as error:
+            if seen is not None:
+                self._saw(seen)
+            log.warning("Attempt %s: %s", attempt_id, error.message)
+            return 1.0
+
+    async def _step(self, attempt: Attempt, seen: Observation | None) -> float | None:
+        if attempt.final:
+            return await self._clean(attempt)
+        outcome = await self._outcome(attempt, seen)
+        if outcome is not None:
+            return await self._end(attempt, outcome)
+        if attempt.wanted == "stop":
+            return await self._stop(attempt)
+        if attempt.state in (State.QUEUED, State.STARTING) and attempt.id not in self._handed:
+            later = await self._start(attempt)
+            if attempt.id not in self._handed:
+                return later
+        if seen is not None:
+            state = State.RUNNING if seen.state is State.RUNNING else attempt.state
+            await self._move(attempt, state, seen)
+        return None
+
+    async def _backend_away(self, attempt: Attempt, seen: Observation | None) -> float | None:
+        if seen is not None:
+            self._saw(seen)
+        if attempt.backend not in self.backends:
+            text = f"There is no back end {attempt.backend!r} in the configuration any more."
+        else:
+            text = f"The back end {attempt.backend!r} cannot be reached now; it is tried again."
+        if not attempt.final:
+            away = _seen(attempt, attempt.state, Reason.BACKEND_UNAVAILABLE, text)
+            await self._move(attempt, attempt.state, away)
+        return 5.0
+
+    async def _start(self, attempt: Attempt) -> float | None:
+        if attempt.not_before is not None and (wait := (attempt.not_before - now()).total_seconds()) > 0:
+            return wait
+        try:
+            start = await self._read(lambda session: self.owners[attempt.kind].spec(session, attempt))
+            await self._hand_over(attempt, start.spec)
+        except QuotaExceeded as error:
+            self._waiting[attempt.backend].add(attempt.id)
+            await self._move(
+                attempt, State.QUEUED, _seen(attempt, State.QUEUED, Reason.WAITING_FOR_SLOT, error.message)
+            )
+            return QUOTA_SECONDS
+        except BackendUnavailable as error:
+            seen = _seen(attempt, attempt.state, Reason.BACKEND_UNAVAILABLE, f"{error.message} {error.hint}".strip())
+            await self._move(attempt, attempt.state, seen)
+            return 1.0
+        except AtelierError as error:
+            text = f"{error.message} {error.hint}".strip()
+            return await self._end(attempt, _seen(attempt, State.FAILED, Reason.BAD_SPEC, text), survivors=True)
+        self._handed.add(attempt.id)
+        return None
+
+    async def _hand_over(self, attempt: Attempt, spec: WorkloadSpec) -> None:
+        """Run the start; a stop that comes meanwhile cuts it short, and what it made is removed by that stop."""
+        task = asyncio.get_running_loop().create_task(self._consume(attempt, spec))
+        self._starting[attempt.id] = task
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if not task.cancelled():
+                task.cancel()
+                with suppress(asyncio.CancelledError, Exception):
+                    await task
+                raise
+        finally:
+            del self._starting[attempt.id]
+
+    async def _consume(self, attempt: Attempt, spec: WorkloadSpec) -> None:
+        async for handle in self.backends[attempt.backend].start(spec):
+            await self._write(partial(self._save, attempt=attempt, handle=handle))
+
+    def _save(self, session: Session, *, attempt: Attempt, handle: Handle) -> None:
+        store.save_handle(session, attempt.id, handle)
+        reason = Reason.PREPARING_ENVIRONMENT if handle.stage == "environment" else Reason.NONE
+        seen = _seen(attempt, State.STARTING, reason)
+        if store.move_attempt(session, attempt.id, State.STARTING, seen):
+            self.owners[attempt.kind].moved(session, attempt, State.STARTING, seen)
+
+    async def _interrupt(self, attempt_id: str) -> None:
+        attempt = await self._read(lambda session: store.get_attempt(session, attempt_id))
+        task = self._starting.get(attempt_id)
+        if attempt is not None and attempt.wanted == "stop" and task is not None:
+            task.cancel()
+
+    async def _outcome(self, attempt: Attempt, seen: Observation | None) -> Observation | None:
+        """How the attempt ended, if it did: by its shims' reports, else by what the engine shows."""
+        reports = await self._read(lambda session: store.reports_of(session, attempt.id))
+        bad = next((one for one in reports if one.exit_code != 0 or one.reason), None)
+        if bad is not None:
+            reason = Reason(bad.reason) if bad.reason else Reason.EXIT_CODE
+            message = bad.message or f"The command ended with code {bad.exit_code}."
+            return _seen(attempt, State.FAILED, reason, message, bad.exit_code)
+        if len(reports) >= attempt.replicas:
+            values = {name: value for one in reports for name, value in one.output_values.items()}
+            return _seen(attempt, State.DONE, exit_code=0).model_copy(update={"values": values})
+        if seen is None or not seen.final:
+            return None
+        if seen.state is State.DONE and not seen.reported:
+            text = "It ended without a report of its shim; its outputs may not be stored."
+            return _seen(attempt, State.FAILED, Reason.SHIM_LOST, text)
+        return seen
+
+    async def _end(self, attempt: Attempt, outcome: Observation, *, survivors: bool = False) -> float | None:
+        if attempt.wanted == "stop" and outcome.state is not State.DONE:
+            outcome = _stopped(attempt)
+        failed = outcome.state is not State.DONE
+        lost = cause_of(outcome.reason) is Cause.INFRASTRUCTURE
+        if survivors or (failed and (lost or attempt.replicas > 1)):
+            # The next attempt may only come when nothing of this one is left.
+            await self._remove(attempt, 0 if lost else attempt.grace)
+            return await self._finish(attempt, outcome, cleaned=True)
+        return await self._finish(attempt, outcome, cleaned=False)
+
+    async def _stop(self, attempt: Attempt) -> float | None:
+        seen = _seen(attempt, State.STOPPING, attempt.stop_reason)
+        await self._move(attempt, State.STOPPING, seen)
+        await self._remove(attempt, attempt.grace)
+        return await self._finish(attempt, _stopped(attempt), cleaned=True)
+
+    async def _finish(self, attempt: Attempt, outcome: Observation, *, cleaned: bool) -> float | None:
+        touched = await self._write(lambda session: self._finished(session, attempt, outcome, cleaned))
+        self._handed.discard(attempt.id)
+        assert self._queue is not None
+        for other in (*touched, *self._waiting.pop(attempt.backend, ())):
+            self._wake([other])
+        return None if cleaned else CLEAN_DELAY
+
+    def _finished(self, session: Session, attempt: Attempt, outcome: Observation, cleaned: bool) -> list[str]:
+        if cleaned:
+            store.mark_clean(session, [attempt.id])
+        if not store.move_attempt(session, attempt.id, outcome.state, outcome):
+            return []
+        return self.owners[attempt.kind].ended(session, attempt, outcome)
+
+    async def _clean(self, attempt: Attempt) -> float | None:
+        await self._remove(attempt, 0)
+        await self._write(lambda session: store.mark_clean(session, [attempt.id]))
+        for other in self._waiting.pop(attempt.backend, ()):
+            self._wake([other])
+        return None
+
+    async def _remove(self, attempt: Attempt, grace: float) -> None:
+        """End and remove everything of the attempt, keeping its logs."""
+        backend = self.backends[attempt.backend]
+        replicas = [f"main-{index}" for index in range(attempt.replicas)]
+        async with self._archive.keeping(backend, attempt, replicas):
+            await backend.stop(attempt.handle, grace)
+
+    async def _move(self, attempt: Attempt, state: State, seen: Observation) -> None:
+        await self._write(lambda session: self._moved(session, attempt, state, seen))
+
+    def _moved(self, session: Session, attempt: Attempt, state: State, seen: Observation) -> None:
+        if store.move_attempt(session, attempt.id, state, seen):
+            self.owners[attempt.kind].moved(session, attempt, state, seen)
+
+    # --- database work happens in threads ---
+
+    async def _read(self, look: Callable[[Session], T]) -> T:
+        def work() -> T:
+            with self._db.read() as session:
+                return look(session)
+
+        return await asyncio.to_thread(work)
+
+    async def _write(self, change: Callable[[Session], T]) -> T:
+        def work() -> T:
+            with self._db.write() as session:
+                return change(session)
+
+        return await asyncio.to_thread(work)
+
+
+def _seen(
+    attempt: Attempt, state: State, reason: Reason = Reason.NONE, message: str = "", exit_code: int | None = None
+) -> Observation:
+    return Observation(workload=attempt.id, state=state, reason=reason, message=message, exit_code=exit_code)
+
+
+def _stopped(attempt: Attempt) -> Observation:
+    reason = attempt.stop_reason or Reason.CANCELLED
+    if reason is Reason.DEADLINE_EXCEEDED:
+        return _seen(attempt, State.FAILED, reason, "The run took longer than its limit.")
+    return _seen(attempt, State.STOPPED, reason, "It was cancelled.")

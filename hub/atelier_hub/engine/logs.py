@@ -1,0 +1,77 @@
+"""Logs outlive what wrote them: before an attempt is removed from its engine, its log is complete in the store."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+
+from atelier_core.backend import Backend
+from atelier_core.errors import AtelierError
+from atelier_hub.artifacts.logs import LogStore
+from atelier_hub.engine.store import Attempt
+
+log = logging.getLogger(__name__)
+_LAST_WORDS = 10.0  # seconds that a log may take to end after its process did
+_PIECE = 1024**2
+
+
+class LogArchive:
+    """Copies logs from back ends to the log store."""
+
+    def __init__(self, logs: LogStore) -> None:
+        self.logs = logs
+
+    @asynccontextmanager
+    async def keeping(self, backend: Backend, attempt: Attempt, replicas: Sequence[str]) -> AsyncIterator[None]:
+        """Whatever the body ends and removes, the log up to its last byte is kept."""
+        loop = asyncio.get_running_loop()
+        todo = replicas if attempt.handle.stage else ()
+        copies = [loop.create_task(self._copy(backend, attempt, replica)) for replica in todo]
+        if copies and not attempt.final:
+            await asyncio.sleep(0.05)  # let the readers open the log before it is removed
+        try:
+            if attempt.final:
+                await self._wait(copies)
+            yield
+            await self._wait(copies)
+        finally:
+            for copy in copies:
+                copy.cancel()
+
+    async def _wait(self, copies: Sequence[asyncio.Task[None]]) -> None:
+        if copies:
+            await asyncio.wait(copies, timeout=_LAST_WORDS)
+
+    async def _copy(self, backend: Backend, attempt: Attempt, replica: str) -> None:
+        """Add what the store does not have yet: a copy that was cut short goes on where it stopped."""
+        at = 0
+        end = await asyncio.to_thread(self.logs.end, attempt.id, replica)
+        try:
+            async for piece in pieces(backend.logs(attempt.handle, replica, follow=True)):
+                fresh = piece[max(0, end - at) :]
+                at += len(piece)
+                if fresh:
+                    end = await asyncio.to_thread(self.logs.append, attempt.id, replica, end, fresh)
+        except AtelierError as error:
+            log.info("Log of %s %s: %s", attempt.id, replica, error.message)
+        except Exception:
+            log.exception("Log of %s %s could not be kept", attempt.id, replica)
+        with suppress(AtelierError):
+            await asyncio.to_thread(self.logs.compact, attempt.id, replica)
+
+
+async def pieces(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Join small reads that are there already, so that a log of many lines is not stored line by line."""
+    held = bytearray()
+    started = asyncio.get_running_loop().time()
+    async for data in stream:
+        held += data
+        now = asyncio.get_running_loop().time()
+        if len(held) >= _PIECE or now - started > 1.0:
+            yield bytes(held)
+            held.clear()
+            started = now
+    if held:
+        yield bytes(held)

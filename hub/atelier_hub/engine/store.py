@@ -1,0 +1,342 @@
+"""What the engine keeps: attempts, what their shims claimed and reported, and the artifacts that they left."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
+
+from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, select, update
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from atelier_core.states import FINAL, Reason, State
+from atelier_core.workload import Handle, Observation
+from atelier_hub.auth import digest
+from atelier_hub.db import Base, Driven, move, now
+from atelier_hub.engine.tokens import AttemptTokens
+
+OPEN = tuple(state for state in State if state not in FINAL)
+
+
+class AttemptRow(Driven, Base):
+    """One try at running one workload. `kind` and `subject` say who wants it (a step of the run `subject`)."""
+
+    __tablename__ = "attempts"
+    __table_args__ = (Index("ix_attempts_open", "cleaned", "backend"), Index("ix_attempts_subject", "subject", "step"))
+
+    subject_kind: ClassVar[str] = "attempt"
+
+    id: Mapped[str] = mapped_column(String(63), primary_key=True)
+    project: Mapped[str] = mapped_column(ForeignKey("projects.name", ondelete="CASCADE"))
+    kind: Mapped[str] = mapped_column(String(20))
+    subject: Mapped[str] = mapped_column(String(63))
+    step: Mapped[str] = mapped_column(String(200))
+    number: Mapped[int]
+    backend: Mapped[str] = mapped_column(String(63))
+    wanted: Mapped[str] = mapped_column(String(10), default="run")
+    handle: Mapped[dict[str, Any]]
+    stop_reason: Mapped[str] = mapped_column(String(40), default="")
+    grace: Mapped[float] = mapped_column(default=10.0)
+    not_before: Mapped[datetime | None]
+    nonce: Mapped[str] = mapped_column(String(32))
+    token_sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    exit_code: Mapped[int | None]
+    replicas: Mapped[int] = mapped_column(default=1)
+    output_values: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    started_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    cleaned: Mapped[bool] = mapped_column(default=False)
+
+
+class ClaimRow(Base):
+    """Which process may be a replica: the first to ask. A Job may start a pod twice; the second is refused."""
+
+    __tablename__ = "attempt_claims"
+
+    attempt: Mapped[str] = mapped_column(ForeignKey("attempts.id", ondelete="CASCADE"), primary_key=True)
+    replica: Mapped[str] = mapped_column(String(80), primary_key=True)
+    uid: Mapped[str] = mapped_column(String(80))
+
+
+class ReportRow(Base):
+    """How a replica ended, as its shim said."""
+
+    __tablename__ = "attempt_reports"
+
+    attempt: Mapped[str] = mapped_column(ForeignKey("attempts.id", ondelete="CASCADE"), primary_key=True)
+    replica: Mapped[str] = mapped_column(String(80), primary_key=True)
+    exit_code: Mapped[int | None]
+    reason: Mapped[str] = mapped_column(String(40), default="")
+    message: Mapped[str] = mapped_column(Text, default="")
+    output_values: Mapped[dict[str, Any]] = mapped_column(default=dict)
+
+
+class ArtifactRow(Base):
+    """A file or folder (as tar) that an attempt left; its content lies in the artifact store under `digest`."""
+
+    __tablename__ = "artifacts"
+    __table_args__ = (
+        Index("ix_artifacts_subject", "subject", "step"),
+        Index("uq_artifact", "attempt", "name", unique=True),
+    )
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    project: Mapped[str] = mapped_column(ForeignKey("projects.name", ondelete="CASCADE"))
+    subject: Mapped[str] = mapped_column(String(63))
+    step: Mapped[str] = mapped_column(String(200))
+    attempt: Mapped[str] = mapped_column(ForeignKey("attempts.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(String(200))
+    type: Mapped[str] = mapped_column(String(60), default="any")
+    kind: Mapped[str] = mapped_column(String(10))
+    digest: Mapped[str] = mapped_column(String(80))
+    size: Mapped[int] = mapped_column(BigInteger)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt as it stood when it was read."""
+
+    id: str
+    project: str
+    kind: str
+    subject: str
+    step: str
+    number: int
+    backend: str
+    wanted: str
+    state: State
+    reason: Reason
+    message: str
+    handle: Handle
+    stop_reason: Reason
+    grace: float
+    not_before: datetime | None
+    nonce: str
+    exit_code: int | None
+    replicas: int
+    values: dict[str, Any]
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    cleaned: bool
+
+    @property
+    def final(self) -> bool:
+        """Whether it is over."""
+        return self.state in FINAL
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A stored output."""
+
+    id: str
+    project: str
+    run: str
+    step: str
+    attempt: str
+    name: str
+    type: str
+    kind: str
+    digest: str
+    size: int
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class NewAttempt:
+    """What somebody wants to be started."""
+
+    id: str
+    project: str
+    kind: str
+    subject: str
+    step: str
+    number: int
+    backend: str
+    delay: float = 0.0
+    grace: float = 10.0
+    replicas: int = 1
+
+
+def _attempt(row: AttemptRow) -> Attempt:
+    return Attempt(
+        id=row.id,
+        project=row.project,
+        kind=row.kind,
+        subject=row.subject,
+        step=row.step,
+        number=row.number,
+        backend=row.backend,
+        wanted=row.wanted,
+        state=State(row.state),
+        reason=Reason(row.reason),
+        message=row.message,
+        handle=Handle.model_validate(row.handle),
+        stop_reason=Reason(row.stop_reason),
+        grace=row.grace,
+        not_before=row.not_before,
+        nonce=row.nonce,
+        exit_code=row.exit_code,
+        replicas=row.replicas,
+        values=row.output_values or {},
+        created_at=row.created_at,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        cleaned=row.cleaned,
+    )
+
+
+def create_attempt(session: Session, new: NewAttempt, tokens: AttemptTokens) -> None:
+    """Ask for an attempt; the driver starts it."""
+    nonce = secrets.token_hex(16)
+    row = AttemptRow(
+        id=new.id,
+        project=new.project,
+        kind=new.kind,
+        subject=new.subject,
+        step=new.step,
+        number=new.number,
+        backend=new.backend,
+        grace=new.grace,
+        replicas=new.replicas,
+        nonce=nonce,
+        token_sha256=digest(tokens.token(new.id, nonce)),
+        handle={"workload": new.id},
+        state=State.QUEUED,
+        not_before=now() + timedelta(seconds=new.delay) if new.delay else None,
+    )
+    session.add(row)
+
+
+def get_attempt(session: Session, attempt: str) -> Attempt | None:
+    """The attempt, or None."""
+    row = session.get(AttemptRow, attempt)
+    return _attempt(row) if row else None
+
+
+def attempts_of(session: Session, subject: str, step: str) -> list[Attempt]:
+    """All attempts at one step, oldest first."""
+    rows = session.scalars(
+        select(AttemptRow).where(AttemptRow.subject == subject, AttemptRow.step == step).order_by(AttemptRow.number)
+    )
+    return [_attempt(row) for row in rows]
+
+
+def attempt_by_token(session: Session, token_sha256: str) -> Attempt | None:
+    """The attempt that this token was made for."""
+    row = session.scalar(select(AttemptRow).where(AttemptRow.token_sha256 == token_sha256))
+    return _attempt(row) if row else None
+
+
+def unclean_attempts(session: Session, backend: str | None = None) -> list[Attempt]:
+    """Every attempt that the driver still has to look after."""
+    query = select(AttemptRow).where(AttemptRow.cleaned.is_(False))
+    if backend is not None:
+        query = query.where(AttemptRow.backend == backend)
+    return [_attempt(row) for row in session.scalars(query)]
+
+
+def want_stop(session: Session, attempt: str, reason: Reason) -> None:
+    """Ask for the attempt to be ended; the driver does it."""
+    session.execute(
+        update(AttemptRow)
+        .where(AttemptRow.id == attempt, AttemptRow.state.in_(OPEN))
+        .values(wanted="stop", stop_reason=reason)
+    )
+
+
+def save_handle(session: Session, attempt: str, handle: Handle) -> None:
+    """Keep what the back end needs to find the attempt again."""
+    session.execute(update(AttemptRow).where(AttemptRow.id == attempt).values(handle=handle.model_dump(mode="json")))
+
+
+def move_attempt(session: Session, attempt: str, state: State, seen: Observation | None = None) -> bool:
+    """Move an open attempt; False if it is over already or stands there with the same reason."""
+    row = session.get(AttemptRow, attempt)
+    if row is None or State(row.state) in FINAL:
+        return False
+    reason = seen.reason if seen else Reason.NONE
+    message = seen.message if seen else ""
+    if (row.state, row.reason, row.message) == (state, reason, message):
+        return False
+    if state is State.RUNNING and row.started_at is None:
+        row.started_at = (seen and seen.started_at) or now()
+    if state in FINAL and seen is not None:
+        row.ended_at, row.exit_code, row.output_values = now(), seen.exit_code, seen.values
+    move(session, row, state, reason, message)
+    return True
+
+
+def mark_clean(session: Session, attempts: Sequence[str]) -> None:
+    """Nothing of these attempts is left on any engine."""
+    session.execute(update(AttemptRow).where(AttemptRow.id.in_(attempts)).values(cleaned=True))
+
+
+def claim(session: Session, attempt: str, replica: str, uid: str) -> bool:
+    """Whether `uid` is the one process that may be this replica."""
+    row = session.get(ClaimRow, (attempt, replica))
+    if row is None:
+        session.add(ClaimRow(attempt=attempt, replica=replica, uid=uid))
+        return True
+    return row.uid == uid
+
+
+def save_report(session: Session, report: ReportRow) -> None:
+    """Keep how a replica ended; the first report stands."""
+    if session.get(ReportRow, (report.attempt, report.replica)) is None:
+        session.add(report)
+
+
+def reports_of(session: Session, attempt: str) -> list[ReportRow]:
+    """The reports so far, detached."""
+    rows = list(session.scalars(select(ReportRow).where(ReportRow.attempt == attempt).order_by(ReportRow.replica)))
+    for row in rows:
+        session.expunge(row)
+    return rows
+
+
+def save_artifact(session: Session, row: ArtifactRow) -> Artifact:
+    """Register a stored output; storing the same output of the same attempt again replaces it."""
+    old = session.scalar(select(ArtifactRow).where(ArtifactRow.attempt == row.attempt, ArtifactRow.name == row.name))
+    if old is not None:
+        old.type, old.kind, old.digest, old.size = row.type, row.kind, row.digest, row.size
+        row = old
+    else:
+        session.add(row)
+        session.flush()
+    return _artifact(row)
+
+
+def _artifact(row: ArtifactRow) -> Artifact:
+    return Artifact(
+        id=row.id,
+        project=row.project,
+        run=row.subject,
+        step=row.step,
+        attempt=row.attempt,
+        name=row.name,
+        type=row.type,
+        kind=row.kind,
+        digest=row.digest,
+        size=row.size,
+        created_at=row.created_at,
+    )
+
+
+def get_artifact(session: Session, artifact: str) -> Artifact | None:
+    """The artifact, or None."""
+    row = session.get(ArtifactRow, artifact)
+    return _artifact(row) if row else None
+
+
+def artifacts_of(session: Session, subject: str, step: str | None = None) -> list[Artifact]:
+    """What a run (or one of its steps) left, of the attempts that succeeded or still run, in order of making."""
+    query = select(ArtifactRow).where(ArtifactRow.subject == subject)
+    if step is not None:
+        query = query.where(ArtifactRow.step == step)
+    return [_artifact(row) for row in session.scalars(query.order_by(ArtifactRow.created_at, ArtifactRow.id))]

@@ -1,0 +1,1 @@
+"""Pipelines: snapshots, revisions, runs and their steps."""

@@ -1,0 +1,213 @@
+"""Carries runs on: each event goes through `decide` and into the log, with what follows, in one transaction."""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.event import listen
+from sqlalchemy.orm import Session
+
+from atelier_core.errors import NotFound
+from atelier_core.names import attempt_id
+from atelier_core.pipeline.plan import Plan
+from atelier_core.pipeline.run import (
+    AttemptEnded,
+    Command,
+    Event,
+    MoveRun,
+    MoveStep,
+    RunState,
+    StartAttempt,
+    StopAttempt,
+    decide,
+    replay,
+)
+from atelier_core.states import FINAL, State
+from atelier_core.workload import Observation
+from atelier_hub.engine.driver import Start
+from atelier_hub.engine.store import (
+    Artifact,
+    Attempt,
+    NewAttempt,
+    artifacts_of,
+    create_attempt,
+    get_artifact,
+    want_stop,
+)
+from atelier_hub.engine.tokens import AttemptTokens
+from atelier_hub.features.pipelines.offer import Offer
+from atelier_hub.features.pipelines.spec import AttemptContext, build_spec
+from atelier_hub.features.pipelines.store import RunRow, SnapshotRow, append_log, load_log, move_run, move_step
+
+log = logging.getLogger(__name__)
+KIND = "step"
+_PENDING = "pending_run_states"
+
+
+class Runs:
+    """The owner of attempts of kind `step`: says what they run, and what follows from their end.
+
+    States are remembered between events; one that another process moved on (its log is longer) is replayed.
+    """
+
+    def __init__(
+        self,
+        offer: Offer,
+        tokens: AttemptTokens,
+        reveal: Callable[[Session, str, str], str],
+        *,
+        urls: Mapping[str, str],
+        remember: int = 1000,
+    ) -> None:
+        self._offer = offer
+        self._tokens = tokens
+        self._reveal = reveal
+        self._urls = urls
+        self._remember = remember
+        self._states: OrderedDict[str, tuple[int, RunState]] = OrderedDict()
+
+    # --- what the routes and the driver call, inside a transaction ---
+
+    def feed(self, session: Session, run_id: str, event: Event, actor: str = "") -> list[str]:
+        """Take `event` in; returns the attempts that the driver should look at now."""
+        run = session.scalar(select(RunRow).where(RunRow.id == run_id).with_for_update())
+        if run is None or State(run.state) in FINAL:
+            return []
+        before = self._state(session, run)
+        after, commands = decide(before, event)
+        if after is before or (not commands and after == before):
+            return []
+        append_log(session, run, event)
+        touched: list[str] = []
+        for command in commands:
+            touched += self._carry_out(session, run, after, command, event, actor)
+        self._keep(session, run, after)
+        return touched
+
+    def moved(self, session: Session, attempt: Attempt, state: State, seen: Observation) -> None:
+        """Show on the step what its attempt is doing."""
+        move_step(session, attempt.subject, attempt.step, state, seen.reason, seen.message, attempt=attempt.number)
+
+    def ended(self, session: Session, attempt: Attempt, seen: Observation) -> list[str]:
+        """The attempt is over and nothing of it survives."""
+        event = AttemptEnded(
+            step=attempt.step,
+            number=attempt.number,
+            state=seen.state,
+            reason=seen.reason,
+            message=seen.message,
+            exit_code=seen.exit_code,
+            values=seen.values,
+        )
+        return self.feed(session, attempt.subject, event)
+
+    def spec(self, session: Session, attempt: Attempt) -> Start:
+        """What the attempt runs; secrets are read at this moment and kept nowhere else."""
+        run = session.get_one(RunRow, attempt.subject)
+        state = self._state(session, run)
+        step = state.graph.steps[attempt.step]
+        left = {(one.step, one.name): one.id for one in artifacts_of(session, run.id) if self._counts(state, one)}
+        wanted = set(step.secrets.values())
+        context = AttemptContext(
+            attempt=attempt.id,
+            run=run.id,
+            project=run.project,
+            owner=run.created_by,
+            url=self._urls[attempt.backend],
+            token=self._tokens.token(attempt.id, attempt.nonce),
+            artifacts=left,
+            values={name: one.values for name, one in state.steps.items() if one.values},
+            secrets={name: self._reveal(session, run.project, name) for name in wanted},
+        )
+        return Start(spec=build_spec(step, context))
+
+    def code(self, session: Session, attempt: Attempt, digest: str) -> bytes | str:
+        """A code archive of the step: of a template, or of the run's snapshot."""
+        run = session.get_one(RunRow, attempt.subject)
+        step = self._state(session, run).graph.steps[attempt.step]
+        if all(code.digest != digest for code in step.code):
+            raise NotFound(f"This step has no code with digest {digest!r}.")
+        snapshot = session.get(SnapshotRow, (run.project, digest))
+        return snapshot.blob if snapshot is not None else self._offer.code(digest)
+
+    def input(self, session: Session, attempt: Attempt, name: str) -> Artifact:
+        """The artifact behind an input of the step."""
+        spec = self.spec(session, attempt).spec
+        found = next((one.artifact for one in spec.inputs if one.name == name), None)
+        artifact = get_artifact(session, found) if found else None
+        if artifact is None:
+            raise NotFound(f"This step has no input {name!r}.")
+        return artifact
+
+    # --- inside ---
+
+    def _counts(self, state: RunState, artifact: Any) -> bool:
+        """Only what the attempt that succeeded left is an input of others."""
+        step = state.steps.get(artifact.step)
+        return step is not None and artifact.attempt.endswith(f"-{step.attempt}")
+
+    def _state(self, session: Session, run: RunRow) -> RunState:
+        known = _pending(session).get(run.id) or self._states.get(run.id)
+        if known is not None and known[0] == run.log_length:
+            return known[1]
+        return replay(Plan.model_validate_json(run.plan), load_log(session, run.id))
+
+    def _keep(self, session: Session, run: RunRow, state: RunState) -> None:
+        """Remember the state as soon as the transaction is committed, and only then."""
+        pending = _pending(session)
+        if not pending:
+            listen(session, "after_commit", self._remember_all, once=True)
+        pending[run.id] = (run.log_length, state)
+
+    def _remember_all(self, session: Session) -> None:
+        for run, known in session.info.pop(_PENDING, {}).items():
+            self._states[run] = known
+            self._states.move_to_end(run)
+        while len(self._states) > self._remember:
+            self._states.popitem(last=False)
+
+    def _carry_out(
+        self, session: Session, run: RunRow, state: RunState, command: Command, event: Event, actor: str
+    ) -> list[str]:
+        match command:
+            case MoveStep():
+                own = isinstance(event, AttemptEnded) and event.step == command.step
+                more = {"exit_code": event.exit_code} if own else {}  # type: ignore[union-attr]
+                move_step(session, run.id, command.step, command.state, command.reason, command.message, **more)
+            case StartAttempt():
+                return [self._start(session, run, state, command)]
+            case StopAttempt():
+                attempt = attempt_id(run.id, command.step, command.number)
+                want_stop(session, attempt, command.reason)
+                return [attempt]
+            case MoveRun():
+                if command.state is State.STOPPING:
+                    run.wanted = "stop"
+                move_run(session, run, command.state, command.reason, command.message, actor)
+        return []
+
+    def _start(self, session: Session, run: RunRow, state: RunState, command: StartAttempt) -> str:
+        step = state.graph.steps[command.step]
+        new = NewAttempt(
+            id=attempt_id(run.id, command.step, command.number),
+            project=run.project,
+            kind=KIND,
+            subject=run.id,
+            step=command.step,
+            number=command.number,
+            backend=run.backend,
+            delay=command.delay,
+            grace=step.grace,
+            replicas=step.replicas,
+        )
+        create_attempt(session, new, self._tokens)
+        return new.id
+
+
+def _pending(session: Session) -> dict[str, tuple[int, RunState]]:
+    pending: dict[str, tuple[int, RunState]] = session.info.setdefault(_PENDING, {})
+    return pending

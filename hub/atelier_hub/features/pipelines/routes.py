@@ -1,0 +1,269 @@
+"""REST of pipelines: snapshots, revisions, runs, steps, their logs, results and artifacts; templates and images."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from atelier_core.states import State
+from atelier_hub.auth import Access, require
+from atelier_hub.context import Context, Ctx
+from atelier_hub.engine.driver import Driver
+from atelier_hub.engine.routes import router as attempts
+from atelier_hub.features.pipelines import results, service, snapshots
+from atelier_hub.features.pipelines.offer import Offer
+from atelier_hub.features.pipelines.reconcile import Runs
+from atelier_hub.features.pipelines.results import ArtifactBody, AttemptBody, ResultView
+from atelier_hub.features.pipelines.service import ProblemBody, Revision, RevisionDocument, Run, Step
+from atelier_hub.features.pipelines.snapshots import DIGEST
+from atelier_hub.http.paging import Page, PagingQuery
+
+router = APIRouter(tags=["pipelines"])
+router.include_router(attempts)
+
+Reader = Annotated[Access, Depends(require("runs:read"))]
+Writer = Annotated[Access, Depends(require("runs:write"))]
+Digest = Annotated[str, Path(pattern=DIGEST)]
+Id = Annotated[str, Path(min_length=1, max_length=64)]
+StepName = Annotated[str, Path(min_length=1, max_length=200)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Check(_Body):
+    """A document to check before it is run; `files` are the paths in its folder."""
+
+    document: Any
+    path: str = Field(default="", max_length=1000)
+    files: list[str] | None = Field(default=None, max_length=100_000)
+
+
+class Problems(BaseModel):
+    """What keeps it from running; empty means that it can run."""
+
+    problems: list[ProblemBody]
+
+
+class NewRevision(_Body):
+    """A document and the snapshot of its folder."""
+
+    path: str = Field(min_length=1, max_length=1000)
+    document: dict[str, Any]
+    snapshot: str = Field(pattern=DIGEST)
+
+
+class NewRun(_Body):
+    """What to run. `on` names a back end; the same `idempotency_key` twice gives the same run."""
+
+    revision: str = Field(max_length=64)
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    on: str = Field(default="", max_length=63)
+    idempotency_key: str | None = Field(default=None, min_length=1, max_length=200)
+
+
+class SnapshotBody(BaseModel):
+    """A stored folder."""
+
+    digest: str
+    size: int
+    files: int
+
+
+@router.head("/projects/{project}/snapshots/{digest}", status_code=204)
+def has_snapshot(project: str, digest: Digest, ctx: Ctx, access: Reader) -> None:
+    """204 if the project has this snapshot, else 404."""
+    with ctx.db.read() as session:
+        snapshots.require_snapshot(session, project, digest)
+
+
+@router.put("/projects/{project}/snapshots/{digest}")
+async def put_snapshot(project: str, digest: Digest, request: Request, ctx: Ctx, access: Writer) -> SnapshotBody:
+    """Store a folder as tar.gz; its SHA-256 must be the digest."""
+    row = await snapshots.receive(ctx, access.actor, project, digest, request.stream())
+    return SnapshotBody(digest=row.digest, size=row.size, files=len(row.files))
+
+
+@router.post("/projects/{project}/pipelines/check")
+def check_pipeline(project: str, body: Check, ctx: Ctx, access: Reader) -> Problems:
+    """Everything that keeps a document from running."""
+    files = frozenset(body.files) if body.files is not None else None
+    found = service.problems(ctx.get(Offer), body.document, files)
+    return Problems(problems=[ProblemBody.model_validate(one) for one in found])
+
+
+@router.post("/projects/{project}/revisions", status_code=201)
+def create_revision(project: str, body: NewRevision, ctx: Ctx, access: Writer) -> Revision:
+    """Store an immutable revision of a pipeline."""
+    with ctx.db.write() as session:
+        return service.create_revision(
+            session, ctx.get(Offer), access.actor, project, body.path, body.document, body.snapshot
+        )
+
+
+@router.get("/projects/{project}/revisions")
+def list_revisions(project: str, ctx: Ctx, access: Reader, paging: PagingQuery) -> Page[Revision]:
+    """The project's revisions."""
+    with ctx.db.read() as session:
+        return service.revision_page(session, project, paging)
+
+
+@router.get("/projects/{project}/revisions/{revision}")
+def get_revision(project: str, revision: Id, ctx: Ctx, access: Reader) -> RevisionDocument:
+    """One revision with its document."""
+    with ctx.db.read() as session:
+        return service.get_revision(session, project, revision)
+
+
+@router.post("/projects/{project}/runs", status_code=201)
+def create_run(project: str, body: NewRun, ctx: Ctx, access: Writer) -> Run:
+    """Run a revision."""
+    new = service.NewRun(body.revision, body.parameters, body.on, body.idempotency_key)
+    with ctx.db.write() as session:
+        run, touched = service.submit(session, ctx.get(Offer), ctx.get(Runs), access.actor, project, new)
+    ctx.get(Driver).wake(touched)
+    return run
+
+
+@router.get("/projects/{project}/runs")
+def list_runs(
+    project: str, ctx: Ctx, access: Reader, paging: PagingQuery, state: Annotated[State | None, Query()] = None
+) -> Page[Run]:
+    """The project's runs, newest first."""
+    with ctx.db.read() as session:
+        return service.run_page(session, project, state, paging)
+
+
+@router.get("/projects/{project}/runs/{run}")
+def get_run(project: str, run: Id, ctx: Ctx, access: Reader) -> Run:
+    """One run."""
+    with ctx.db.read() as session:
+        return service.get_run(session, project, run)
+
+
+@router.post("/projects/{project}/runs/{run}/cancel")
+def cancel_run(project: str, run: Id, ctx: Ctx, access: Writer) -> Run:
+    """Ask a run to end. One that is over stays as it is."""
+    with ctx.db.write() as session:
+        found, touched = service.cancel(session, ctx.get(Runs), access.actor, project, run)
+    ctx.get(Driver).wake(touched)
+    return found
+
+
+@router.get("/projects/{project}/runs/{run}/steps")
+def list_steps(project: str, run: Id, ctx: Ctx, access: Reader, paging: PagingQuery) -> Page[Step]:
+    """The run's steps in the order of the document."""
+    with ctx.db.read() as session:
+        return service.step_page(session, project, run, paging)
+
+
+@router.get("/projects/{project}/runs/{run}/steps/{step}")
+def get_step(project: str, run: Id, step: StepName, ctx: Ctx, access: Reader) -> Step:
+    """One step."""
+    with ctx.db.read() as session:
+        return service.get_step(session, project, run, step)
+
+
+@router.get("/projects/{project}/runs/{run}/steps/{step}/attempts")
+def list_attempts(project: str, run: Id, step: StepName, ctx: Ctx, access: Reader) -> Page[AttemptBody]:
+    """All attempts at a step, oldest first."""
+    with ctx.db.read() as session:
+        service.get_step(session, project, run, step)
+        return Page(items=results.attempts(session, run, step))
+
+
+@router.get("/projects/{project}/runs/{run}/steps/{step}/logs", response_class=Response)
+async def step_logs(
+    project: str,
+    run: Id,
+    step: StepName,
+    ctx: Ctx,
+    access: Reader,
+    attempt: Annotated[int | None, Query(ge=1, le=10_000)] = None,
+    replica: Annotated[str, Query(pattern=r"^[a-z][a-z0-9-]{0,60}$")] = "main-0",
+    follow: bool = False,
+    offset: Annotated[int, Query(ge=0, le=2**62)] = 0,
+) -> StreamingResponse:
+    """What a step wrote, from `offset`; `follow` goes on until it has ended."""
+    stream = await results.log_stream(ctx, project, run, step, attempt, replica, offset, follow)
+    return StreamingResponse(stream, media_type="text/plain; charset=utf-8", headers=_sandboxed())
+
+
+@router.get("/projects/{project}/runs/{run}/steps/{step}/results")
+def step_results(project: str, run: Id, step: StepName, ctx: Ctx, access: Reader) -> Page[ResultView]:
+    """What the step wants to show: tables, images, text, html, charts, metrics."""
+    with ctx.db.read() as session:
+        service.get_step(session, project, run, step)
+        artifact = results.results_artifact(session, run, step)
+    return Page(items=results.views(ctx.store, artifact) if artifact else [])
+
+
+@router.get("/projects/{project}/runs/{run}/artifacts")
+def list_artifacts(project: str, run: Id, ctx: Ctx, access: Reader) -> Page[ArtifactBody]:
+    """What the run's steps left."""
+    with ctx.db.read() as session:
+        service.get_run(session, project, run)
+        return Page(items=results.artifacts(session, run))
+
+
+@router.get("/projects/{project}/artifacts/{artifact}/content", response_class=Response)
+def artifact_content(
+    project: str, artifact: Id, ctx: Ctx, access: Annotated[Access, Depends(require("artifacts:read"))]
+) -> StreamingResponse:
+    """An artifact's bytes: the file, or a tar of the folder."""
+    with ctx.db.read() as session:
+        found = results.get_artifact(session, project, artifact)
+    name = found.name.replace('"', "") + (".tar" if found.kind == "folder" else "")
+    headers = _sandboxed() | {
+        "Content-Disposition": f'attachment; filename="{name.encode("ascii", "replace").decode()}"',
+        "Content-Length": str(found.size),
+        "X-Atelier-Kind": found.kind,
+    }
+    return StreamingResponse(ctx.store.read(found.digest), media_type="application/octet-stream", headers=headers)
+
+
+def _sandboxed() -> dict[str, str]:
+    """What steps wrote is never trusted by a browser."""
+    return {"Content-Security-Policy": "sandbox; default-src 'none'", "X-Content-Type-Options": "nosniff"}
+
+
+@router.get("/templates")
+def list_templates(ctx: Ctx, access: Annotated[Access, Depends(require("signed-in"))]) -> Page[dict[str, Any]]:
+    """The templates that pipelines may use."""
+    return Page(items=[one.summary() for one in ctx.get(Offer).templates])
+
+
+@router.get("/templates/{name}")
+def get_template(name: Id, ctx: Ctx, access: Annotated[Access, Depends(require("signed-in"))]) -> dict[str, Any]:
+    """One template with its parameter form and its documentation."""
+    return results.template_body(ctx.get(Offer), name)
+
+
+@router.get("/images")
+def list_images(ctx: Ctx, access: Annotated[Access, Depends(require("signed-in"))]) -> Page[dict[str, Any]]:
+    """The images that steps may run in."""
+    return Page(items=[results.image_body(one) for one in ctx.get(Offer).images.values()])
+
+
+@router.get("/backends")
+def list_backends(ctx: Ctx, access: Annotated[Access, Depends(require("signed-in"))]) -> Page[dict[str, Any]]:
+    """The back ends that runs may use."""
+    return Page(items=_backends(ctx))
+
+
+def _backends(ctx: Context) -> list[dict[str, Any]]:
+    driver = ctx.get(Driver)
+    default = ctx.get(Offer).default_backend
+    return [
+        {
+            "name": name,
+            "default": name == default,
+            "capabilities": sorted(backend.capabilities),
+            "reachable": driver.is_open(name),
+        }
+        for name, backend in sorted(driver.backends.items())
+    ]

@@ -1,0 +1,92 @@
+"""Brings the run engine to life with the control plane."""
+
+from __future__ import annotations
+
+import asyncio
+
+from sqlalchemy.orm import Session
+
+from atelier_core.errors import Conflict
+from atelier_core.pipeline.run import DeadlinePassed
+from atelier_hub.auth import AttemptActor
+from atelier_hub.context import Context
+from atelier_hub.db import now
+from atelier_hub.engine import backends, store
+from atelier_hub.engine.driver import Driver
+from atelier_hub.engine.election import Election
+from atelier_hub.engine.logs import LogArchive
+from atelier_hub.engine.tokens import AttemptTokens
+from atelier_hub.features.pipelines.offer import load_offer
+from atelier_hub.features.pipelines.reconcile import KIND, Runs
+from atelier_hub.features.pipelines.store import open_runs, overdue_runs
+from atelier_hub.features.projects import service as projects
+
+_DEADLINE_SECONDS = 1.0
+
+
+class TokenOwners:
+    """Finds the attempt behind a token (`auth.AttemptTokens`)."""
+
+    def find(self, session: Session, token_sha256: str) -> AttemptActor | None:
+        """The attempt, until everything of it is removed: its shim may still have to say how it ended."""
+        found = store.attempt_by_token(session, token_sha256)
+        return AttemptActor(found.id, found.project) if found and not found.cleaned else None
+
+
+def setup(context: Context) -> None:
+    """Wire offer, back ends, driver and runs; the engine starts with the app."""
+    settings = context.settings
+    offer = load_offer(settings)
+    driver = Driver(
+        context.db,
+        backends.load(settings.backends, settings.data_dir, offer.images),
+        LogArchive(context.logs),
+    )
+    tokens = AttemptTokens(context.keyring.derive("attempt tokens"))
+
+    def reveal(session: Session, project: str, name: str) -> str:
+        return projects.reveal(session, context.keyring, project, name)
+
+    urls = {
+        name: options.get("url") or settings.url_for(options["type"]) for name, options in settings.backends.items()
+    }
+    runs = Runs(offer, tokens, reveal, urls=urls)
+    driver.owners[KIND] = runs
+    for part in (offer, driver, runs):
+        context.provide(part)
+    context.attempt_tokens = TokenOwners()
+    context.delete_guards.append(_refuse_while_running)
+    context.background("engine", lambda: Election(context.db, settings.data_dir).lead(lambda: _drive(context)))
+
+
+async def _drive(context: Context) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(context.get(Driver).run())
+        group.create_task(_watch_deadlines(context))
+
+
+async def _watch_deadlines(context: Context) -> None:
+    while True:
+        touched = await asyncio.to_thread(_pass_deadlines, context)
+        context.get(Driver).wake(touched)
+        await asyncio.sleep(_DEADLINE_SECONDS)
+
+
+def _pass_deadlines(context: Context) -> list[str]:
+    with context.db.read() as session:
+        overdue = overdue_runs(session, now())
+    touched: list[str] = []
+    for run in overdue:
+        with context.db.write() as session:
+            touched += context.get(Runs).feed(session, run, DeadlinePassed())
+    return touched
+
+
+def _refuse_while_running(session: Session, project: str) -> None:
+    running = [run.id for run in open_runs(session) if run.project == project]
+    if running:
+        raise Conflict(
+            f"The project still has {len(running)} running pipelines.",
+            code="still_running",
+            hint=f"Cancel them first: atelier pipeline cancel {running[0]}",
+        )
