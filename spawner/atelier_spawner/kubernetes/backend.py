@@ -1,0 +1,283 @@
+"""The Kubernetes back end: pods, indexed Jobs and Deployments in one namespace per project."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from datetime import UTC, datetime
+from typing import Any
+
+from atelier_core.backend import Backend, BackendSettings, Capacity, Endpoints, Exec
+from atelier_core.errors import BackendUnavailable
+from atelier_core.states import Reason, State
+from atelier_core.workload import Handle, Observation, ReplicaObservation, WorkloadSpec
+from atelier_spawner.kubernetes import diagnosis, stopping, streams
+from atelier_spawner.kubernetes.api import (
+    DEPLOYMENTS,
+    JOBS,
+    NODES,
+    PODS,
+    SERVICES,
+    Api,
+    ApiError,
+    Object,
+    Objects,
+    explain,
+)
+from atelier_spawner.kubernetes.capacity import free
+from atelier_spawner.kubernetes.labels import WORKLOAD, namespace_of, selector
+from atelier_spawner.kubernetes.observe import Patience, expected, observe
+from atelier_spawner.kubernetes.options import read_options
+from atelier_spawner.kubernetes.pods import MAIN, Build
+from atelier_spawner.kubernetes.reflector import Change, Reflector
+from atelier_spawner.kubernetes.starting import Starter
+from atelier_spawner.kubernetes.view import View
+
+Observations = list[Observation]
+Names = list[str]
+Findings = list[dict[str, Any]]
+_TICK = 5.0
+
+
+class KubernetesBackend(Backend, Endpoints, Exec, Capacity):
+    """Runs workloads on a cluster. Holds no state that a restart would miss."""
+
+    api_class: type[Api] = Api
+
+    def __init__(self, settings: BackendSettings) -> None:
+        super().__init__(settings)
+        self.options = read_options(settings.name, settings.options)
+        self._patience = Patience(self.options.pull_seconds, self.options.unschedulable_seconds)
+        self._api: Api | None = None
+        self._starter: Starter | None = None
+        self._whole_cluster = True
+        self._stopping: set[str] = set()
+        self._namespaces: set[str] = {namespace_of(self.options, project) for project in self.options.projects}
+        self._more_namespaces = asyncio.Event()
+
+    @property
+    def api(self) -> Api:
+        """The connection; `BackendUnavailable` before `open`."""
+        if self._api is None:
+            raise BackendUnavailable("The back end is not open.", hint="It is opened when the control plane starts.")
+        return self._api
+
+    async def open(self) -> None:
+        """Connect, and see whether pods of the whole cluster may be watched or only those of known namespaces."""
+        self._api = await self.api_class.connect(self.options)
+        self._starter = Starter(self._api, self.options)
+        try:
+            await self._api.get("/version")
+            self._whole_cluster = await diagnosis.may(self._api, diagnosis.Right("watch", "", "pods"))
+        except ApiError as error:
+            await self.close()
+            raise explain(error, "say its version") from error
+
+    async def close(self) -> None:
+        """Close connections; what runs goes on."""
+        if self._api is not None:
+            await self._api.close()
+        self._api = self._starter = None
+
+    async def start(self, spec: WorkloadSpec) -> AsyncIterator[Handle]:
+        """Namespace, secret, service, and what runs it; adopts what an earlier call made."""
+        if self._starter is None:
+            raise BackendUnavailable("The back end is not open.", hint="It is opened when the control plane starts.")
+        self._note(namespace_of(self.options, spec.project))
+        build = Build(self.options, spec, self.settings.images)
+        async with aclosing(self._starter.start(build)) as stages:  # type: ignore[type-var]
+            async for handle in stages:
+                yield handle
+
+    async def stop(self, handle: Handle, grace: float) -> None:
+        """Delete it all and wait until its pods are gone."""
+        self._stopping.add(handle.workload)
+        try:
+            for namespace in await self._namespaces_of(handle):
+                which = selector(self.options, handle.workload)
+                await stopping.remove(self.api, namespace, which, grace, self.options.stop_seconds)
+        except ApiError as error:
+            raise explain(error, f"stop {handle.workload}") from error
+
+    async def list(self) -> Observations:
+        """One list per scope and kind; Jobs and Deployments count while they have no pod yet."""
+        now = datetime.now(UTC)
+        pods: dict[str, Objects] = {}
+        bare: dict[str, Object] = {}
+        try:
+            for scope in self._scopes():
+                found = await asyncio.gather(*(self._objects(each, scope) for each in (PODS, JOBS, DEPLOYMENTS)))
+                for pod in found[0]:
+                    pods.setdefault(pod["metadata"]["labels"][WORKLOAD], []).append(pod)
+                bare |= {each["metadata"]["labels"][WORKLOAD]: each for each in (*found[1], *found[2])}
+        except ApiError as error:
+            raise explain(error, "list workloads") from error
+        observed = [observe(each, self._patience, now) for each in pods.values()]
+        return observed + [_without_pods(each, now) for workload, each in bare.items() if workload not in pods]
+
+    async def watch(self) -> AsyncIterator[Observation]:
+        """Changes of all pods of ours, by one watch per scope."""
+        queue: asyncio.Queue[Change | None] = asyncio.Queue()
+        feeders = [asyncio.create_task(self._feed_all(queue)), asyncio.create_task(_tick(queue))]
+        view = View(self._patience, self._stopping)
+        try:
+            while True:
+                change = await queue.get()
+                if change is None:
+                    for observation in view.tick():
+                        yield observation
+                elif changed := view.take(change):
+                    yield changed
+        finally:
+            for task in feeders:
+                task.cancel()
+            await asyncio.gather(*feeders, return_exceptions=True)
+
+    async def logs(self, handle: Handle, replica: str, follow: bool) -> AsyncIterator[bytes]:
+        """From the pod's log; `NotFound` when the pod is gone."""
+        try:
+            pod = await self._pod(handle, replica)
+            async with aclosing(streams.read_logs(self.api, pod, follow)) as pieces:  # type: ignore[type-var]
+                async for piece in pieces:
+                    yield piece
+        except ApiError as error:
+            raise explain(error, f"read the log of {replica}") from error
+
+    async def exec(self, handle: Handle, replica: str, command: Names) -> tuple[int, bytes]:
+        """Run a command of the step's image in its container."""
+        try:
+            pod = await self._pod(handle, replica)
+            return await streams.run_command(self.api, pod, command)
+        except ApiError as error:
+            raise explain(error, f"run a command in {replica}") from error
+
+    async def endpoint(self, handle: Handle, port: str) -> str:
+        """The Service's address, or the pod's where there is no Service; only while a replica is ready."""
+        which = selector(self.options, handle.workload)
+        try:
+            for namespace in await self._namespaces_of(handle):
+                pods = (await self.api.list(PODS.path(namespace), which))["items"]
+                found = (await self.api.list(SERVICES.path(namespace), which))["items"]
+                if address := _address(pods, found, port):
+                    return address
+        except ApiError as error:
+            raise explain(error, f"find {handle.workload}") from error
+        raise BackendUnavailable(
+            f"{handle.workload} does not answer on port {port!r} yet.",
+            code="not_ready",
+            hint="Wait until it runs, and check the port's name.",
+        )
+
+    async def capacity(self) -> dict[str, dict[str, float]]:
+        """Of healthy, schedulable nodes; needs the right to list nodes and all pods."""
+        try:
+            nodes, pods = await asyncio.gather(self.api.list(NODES.path()), self.api.list(PODS.path()))
+        except ApiError as error:
+            raise explain(error, "list nodes and pods") from error
+        return free(nodes["items"], pods["items"])
+
+    async def diagnose(self) -> Findings:
+        """What works and what is missing, with the command that helps; for `atelier doctor`."""
+        return await diagnosis.diagnose(self.api, self.options, self._whole_cluster)
+
+    async def _pod(self, handle: Handle, replica: str) -> Object:
+        namespaces = await self._namespaces_of(handle)
+        which = selector(self.options, handle.workload)
+        return await streams.find_pod(self.api, namespaces[0] if namespaces else "", which, replica)
+
+    async def _objects(self, resource: Any, scope: str) -> Objects:
+        listing = await self.api.list(resource.path(scope), selector(self.options))
+        return [each for each in listing["items"] if self._ours(each)]
+
+    def _ours(self, each: Object) -> bool:
+        namespace: str = each["metadata"]["namespace"]
+        return namespace.startswith(self.options.namespace_prefix)
+
+    def _scopes(self) -> Names:
+        return [""] if self._whole_cluster else sorted(self._namespaces)
+
+    def _note(self, namespace: str) -> None:
+        if namespace not in self._namespaces:
+            self._namespaces.add(namespace)
+            self._more_namespaces.set()
+
+    async def _namespaces_of(self, handle: Handle) -> Names:
+        """Where it is: the handle says; one that was lost before it was saved is looked for by its labels."""
+        if namespace := handle.data.get("namespace"):
+            self._note(namespace)
+            return [namespace]
+        which = selector(self.options, handle.workload)
+        found: set[str] = set()
+        for scope in self._scopes():
+            for resource in (PODS, JOBS, DEPLOYMENTS, diagnosis.SECRETS):
+                listing = await self.api.list(resource.path(scope), which)
+                found |= {each["metadata"]["namespace"] for each in listing["items"]}
+        return sorted(found)
+
+    async def _feed_all(self, queue: asyncio.Queue[Change | None]) -> None:
+        """A reflector per scope; namespaces that become known later get theirs then."""
+        fed: set[str] = set()
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                self._more_namespaces.clear()
+                for scope in set(self._scopes()) - fed:
+                    fed.add(scope)
+                    tasks.create_task(self._feed(scope, queue))
+                await self._more_namespaces.wait()
+
+    async def _feed(self, scope: str, queue: asyncio.Queue[Change | None]) -> None:
+        reflector = Reflector(self.api, scope, selector(self.options), self.options.resync_seconds)
+        async with aclosing(reflector.changes()) as changes:  # type: ignore[type-var]
+            async for change in changes:
+                if self._ours(change.pod):
+                    queue.put_nowait(change)
+
+
+async def _tick(queue: asyncio.Queue[Change | None]) -> None:
+    while True:
+        await asyncio.sleep(_TICK)
+        queue.put_nowait(None)
+
+
+def _without_pods(runner: Object, now: datetime) -> Observation:
+    """A Job or Deployment without pods: they were not made yet, or somebody deleted them for good."""
+    metadata = runner["metadata"]
+    conditions = (runner.get("status") or {}).get("conditions") or []
+    failed = next((each for each in conditions if each["type"] == "Failed" and each["status"] == "True"), None)
+    state = State.FAILED if failed else State.STARTING
+    replicas = [ReplicaObservation(name=name, state=state) for name in expected(metadata)]
+    return Observation(
+        workload=metadata["labels"][WORKLOAD],
+        state=state,
+        reason=Reason.GONE if failed else Reason.NONE,
+        message="Its pods were deleted by somebody else." if failed else "",
+        replicas=tuple(replicas),
+        observed_at=now,
+    )
+
+
+def _address(pods: Objects, found: Objects, port: str) -> str | None:
+    for pod in pods:
+        main = next(each for each in pod["spec"]["containers"] if each["name"] == MAIN)
+        numbers = [each["containerPort"] for each in main.get("ports") or [] if each.get("name") == port]
+        if not numbers or not _ready(pod):
+            continue
+        for service in found:
+            cluster_ip = service["spec"].get("clusterIP", "None")
+            named = [each["port"] for each in service["spec"].get("ports") or [] if each.get("name") == port]
+            if cluster_ip != "None" and named:
+                return f"http://{_host(cluster_ip)}:{named[0]}"
+        return f"http://{_host(pod['status']['podIP'])}:{numbers[0]}"
+    return None
+
+
+def _ready(pod: Object) -> bool:
+    if "deletionTimestamp" in pod["metadata"] or not pod["status"].get("podIP"):
+        return False
+    conditions = pod["status"].get("conditions") or []
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+
+
+def _host(address: str) -> str:
+    return f"[{address}]" if ":" in address else address

@@ -1,0 +1,156 @@
+"""Making a workload's objects, stage by stage; what is already there is adopted, never made twice."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from atelier_core.errors import BackendUnavailable, Invalid
+from atelier_core.workload import Handle
+from atelier_spawner.kubernetes.api import KINDS, NODES, QUOTAS, Api, ApiError, Object, explain
+from atelier_spawner.kubernetes.capacity import check_quota
+from atelier_spawner.kubernetes.labels import WORKLOAD, namespace_of
+from atelier_spawner.kubernetes.options import KubernetesOptions
+from atelier_spawner.kubernetes.pods import Build, check
+from atelier_spawner.kubernetes.project import PRIVATE_IPV4, project_manifests
+from atelier_spawner.kubernetes.workloads import is_gang, runners, secrets, services
+
+
+class Starter:
+    """Starts workloads in namespaces that it makes ready once per project."""
+
+    def __init__(self, api: Api, options: KubernetesOptions) -> None:
+        self._api = api
+        self._options = options
+        self._ready: dict[str, str] = {}  # project -> address of the control plane for which it was made ready
+        self._locks: dict[str, asyncio.Lock] = {}
+
+    async def start(self, build: Build) -> AsyncIterator[Handle]:
+        """As `Backend.start`: a handle after each stage."""
+        check(build)
+        namespace = namespace_of(self._options, build.spec.project)
+        handle = Handle(workload=build.spec.id, data={"namespace": namespace})
+        await self.ensure_project(build.spec.project, build.spec.url)
+        yield handle.model_copy(update={"stage": "namespace"})
+        await self._again_if_namespace_went(build, self._make_secrets(build))
+        yield handle.model_copy(update={"stage": "secret"})
+        for manifest in services(build):
+            await self._create(manifest)
+        yield handle.model_copy(update={"stage": "service"})
+        await self._check_quota(build)
+        for manifest in runners(build):
+            await self._create(manifest)
+        yield handle.model_copy(update={"stage": "created"})
+
+    async def ensure_project(self, project: str, url: str) -> None:
+        """Make the project's namespace, quota, limits, policy and service account what they should be."""
+        async with self._locks.setdefault(project, asyncio.Lock()):
+            if self._ready.get(project) == url:
+                return
+            try:
+                await self._apply_project(project, url)
+            except ApiError as error:
+                raise explain(error, f"prepare the namespace of project {project}") from error
+            self._ready[project] = url
+
+    async def _apply_project(self, project: str, url: str) -> None:
+        namespace = namespace_of(self._options, project)
+        if not self._options.manage_namespaces:
+            await self._api.get(KINDS["Namespace"].path(name=namespace))
+            return
+        private = self._options.private_cidrs or await pod_ranges(self._api)
+        for manifest in project_manifests(self._options, project, private, reachable(url)):
+            await self._api.apply(manifest)
+
+    async def _make_secrets(self, build: Build) -> None:
+        """A secret that an interrupted start left is replaced, unless a pod may already live by it."""
+        fresh = None
+        for manifest in secrets(build):
+            found = await self._create(manifest)
+            if found is None or found.get("data") == manifest["data"]:
+                continue
+            if fresh is None:
+                fresh = not [runner for runner in runners(build) if await self._find(runner)]
+            if fresh:
+                await self._api.delete(_path(found))
+                await self._create(manifest)
+
+    async def _again_if_namespace_went(self, build: Build, making: object) -> None:
+        try:
+            await making  # type: ignore[misc]
+        except BackendUnavailable as error:
+            if error.code != "namespace_gone":
+                raise
+            self._ready.pop(build.spec.project, None)
+            await self.ensure_project(build.spec.project, build.spec.url)
+            await self._make_secrets(build)
+
+    async def _check_quota(self, build: Build) -> None:
+        """A gang starts whole or not at all; the API would let a Job in and then refuse some of its pods."""
+        if not is_gang(build.spec):
+            return
+        namespace = namespace_of(self._options, build.spec.project)
+        try:
+            quotas = (await self._api.list(QUOTAS.path(namespace)))["items"]
+        except ApiError as error:
+            raise explain(error, "read the project's quota") from error
+        for runner in runners(build):
+            if quotas and not await self._find(runner):
+                check_quota(quotas, runner["spec"]["template"]["spec"], runner["spec"]["completions"])
+
+    async def _create(self, manifest: Object) -> Object | None:
+        """Create it; returns what is already there under its name, which must be the same workload's."""
+        name = f"{manifest['kind'].lower()} {manifest['metadata']['name']}"
+        try:
+            await self._api.create(manifest)
+            return None
+        except ApiError as error:
+            if error.status == 404:
+                raise BackendUnavailable(f"The namespace of {name} is gone.", code="namespace_gone") from error
+            if error.status != 409 or error.reason != "AlreadyExists":
+                raise explain(error, f"create {name}") from error
+        found = await self._find(manifest)
+        if found is None:
+            raise BackendUnavailable(f"The {name} went away while it was adopted.", hint="It is tried again by itself.")
+        labels = found["metadata"].get("labels") or {}
+        if labels.get(WORKLOAD) != manifest["metadata"]["labels"][WORKLOAD]:
+            raise Invalid(
+                f"There is already a {name} that is not ours.", code="name_taken", hint="Remove it, or rename the step."
+            )
+        return found
+
+    async def _find(self, manifest: Object) -> Object | None:
+        try:
+            return await self._api.get(_path(manifest))
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise explain(error, f"look for {manifest['metadata']['name']}") from error
+
+
+def reachable(url: str) -> list[str]:
+    """The control plane's address as a range, where the URL names one by number."""
+    try:
+        address = ip_address(urlsplit(url).hostname or "")
+    except ValueError:
+        return []
+    return [f"{address}/{address.max_prefixlen}"]
+
+
+async def pod_ranges(api: Api) -> list[str]:
+    """Where pods of any project live: what the nodes say, else all private addresses."""
+    try:
+        nodes = (await api.list(NODES.path()))["items"]
+    except ApiError as error:
+        if error.status != 403:
+            raise
+        nodes = []
+    found = {cidr for node in nodes for cidr in node["spec"].get("podCIDRs") or []}
+    return sorted(found) or list(PRIVATE_IPV4)
+
+
+def _path(manifest: Object) -> str:
+    metadata = manifest["metadata"]
+    return KINDS[manifest.get("kind", "Secret")].path(metadata.get("namespace", ""), metadata["name"])
