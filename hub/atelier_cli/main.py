@@ -69,6 +69,10 @@ def run(arguments: list[str]) -> int:
         else:
             error.show()
         return exits.USAGE
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        session.out.error(f"{place}{error.strerror or error}.", code="os_error")
+        return exits.FAILED
     except Exception as error:
         message = getattr(error, "message", None)
         if message is None:
@@ -79,9 +83,14 @@ def run(arguments: list[str]) -> int:
 
 
 def _explain(session: Session, error: Exception) -> int:
-    """Errors of SDK and core carry message, code and hint."""
+    """Errors of SDK and core carry message, code and hint; those about a pipeline all of its problems."""
+    problems = getattr(error, "details", None) or {}
+    problems = problems.get("problems") if isinstance(problems, dict) else None
+    for problem in problems or []:
+        session.out.error(str(problem.get("message")), code="invalid", hint=str(problem.get("hint") or ""))
     code, hint, trace = (str(getattr(error, name, "")) for name in ("code", "hint", "trace"))
-    session.out.error(str(getattr(error, "message", error)), code=code or "error", hint=hint, trace=trace)
+    if not problems:
+        session.out.error(str(getattr(error, "message", error)), code=code or "error", hint=hint, trace=trace)
     return exit_code(error)
 
 

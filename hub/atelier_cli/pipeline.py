@@ -13,8 +13,9 @@ import click
 from atelier_cli import exits
 from atelier_cli.output import Output
 from atelier_cli.session import Session, command_options
+from atelier_cli.views import show_views
 from atelier_cli.watching import watch
-from atelier_sdk import Client, Snapshot, pack
+from atelier_sdk import AtelierError, Client, Snapshot, pack
 from atelier_sdk.models import Problem, Run
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -42,7 +43,7 @@ def run_command(session: Session, file: Path, parameters: tuple[str, ...], on: s
     return watch(session, run)
 
 
-def submit(session: Session, file: Path, parameters: dict[str, Any], on: str | None) -> Run | None:
+def submit(session: Session, file: Path, parameters: dict[str, str], on: str | None) -> Run | None:
     """Start a run of `file`; none when the check found problems, which are shown."""
     document = read_document(file)
     client, project = session.client, session.project
@@ -74,17 +75,14 @@ def read_document(file: Path) -> Any:
         raise click.ClickException(f"{file} is not a pipeline: it is not text.") from None
 
 
-def parse_parameters(pairs: tuple[str, ...]) -> dict[str, Any]:
-    """`rows=5` is a number, `ok=true` a boolean, `names=["a"]` a list, everything else text."""
-    found: dict[str, Any] = {}
+def parse_parameters(pairs: tuple[str, ...]) -> dict[str, str]:
+    """By name, as text: the platform reads numbers and lists where the pipeline wants them."""
+    found: dict[str, str] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name:
             raise click.BadParameter(f"{pair!r} is not NAME=VALUE.", param_hint="-p")
-        try:
-            found[name] = json.loads(value)
-        except ValueError:
-            found[name] = value
+        found[name] = value
     return found
 
 
@@ -159,6 +157,27 @@ def logs_command(
     if rest:
         session.out.record({"line": rest.decode(errors="replace")})
     return exits.OK
+
+
+@pipeline.command("results")
+@click.argument("run")
+@command_options
+def results_command(session: Session, run: str) -> int:
+    """Show what the steps of RUN have to show: tables, metrics, texts."""
+    show_results(session, find_run(session.client, session.project, run))
+    return exits.OK
+
+
+def show_results(session: Session, run: Run) -> None:
+    """The result views of every step that has some."""
+    client, project = session.client, session.project
+    for step in client.steps.list(project, run.id):
+        try:
+            views = client.steps.results(project, run.id, step.name)
+        except AtelierError as error:
+            session.out.warn(f"The results of {step.name} cannot be read: {error.message}")
+            continue
+        show_views(session.out, step.label or step.name, views)
 
 
 @pipeline.command("cancel")

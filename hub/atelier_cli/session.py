@@ -39,9 +39,16 @@ class Session:
     def project(self) -> str:
         """The project that was named, or the caller's own."""
         if not self._project:
-            me = self.client.me()
-            self._project = str((me.model_extra or {}).get("personal_project") or me.name)
+            self._project = self._personal_project()
         return self._project
+
+    def _personal_project(self) -> str:
+        me = self.client.me()
+        if me.name in me.projects:
+            return me.name
+        # A user name that no project can have stands for a personal project of a similar name.
+        own = (one.name for one in self.client.projects.list() if one.personal and one.created_by == me.name)
+        return next(own, me.name)
 
     def connect_to(self, url: str, token: str) -> None:
         """Use this platform, not the one that was signed in to."""

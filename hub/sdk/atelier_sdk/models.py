@@ -38,10 +38,11 @@ class Page(Answer, Generic[T]):
 
 
 class Me(Answer):
-    """Who the token belongs to."""
+    """Who the token belongs to; `projects` has the role in each."""
 
     name: str
     admin: bool = False
+    projects: dict[str, str] = Field(default_factory=dict)
 
 
 class Project(Answer):
@@ -51,6 +52,7 @@ class Project(Answer):
     description: str = ""
     personal: bool = False
     default_backend: str = ""
+    created_by: str = ""
     version: int = 0
 
 

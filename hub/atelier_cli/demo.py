@@ -1,0 +1,65 @@
+"""`atelier demo`: a real pipeline from nothing, on real data."""
+
+from __future__ import annotations
+
+import shutil
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import click
+
+from atelier_cli import exits
+from atelier_cli.pipeline import parse_parameters, show_results, submit
+from atelier_cli.session import Session, command_options
+from atelier_cli.watching import watch
+
+NAME = "digits"
+
+
+@click.command()
+@click.option("--on", metavar="NAME", help="The back end, e.g. local or cluster; default: the project's.")
+@click.option("-p", "parameters", multiple=True, metavar="NAME=VALUE", help="A parameter of the pipeline; repeatable.")
+@click.option(
+    "--to",
+    "target",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("atelier-demo"),
+    show_default=True,
+    help="Where the demo is copied to; files of yours there stay as they are.",
+)
+@command_options
+def demo(session: Session, on: str | None, parameters: tuple[str, ...], target: Path) -> int:
+    """Run the demo: recognise handwritten digits.
+
+    Import, split, standardize, two classifiers in parallel, and an evaluation with confusion matrix and curves.
+    """
+    values = parse_parameters(parameters)
+    session.client.me()  # before anything is written: is there a platform?
+    pipeline = copy_demo(target)
+    session.out.note(f"The demo is in {target}, yours to change.")
+    run = submit(session, pipeline, values, on)
+    if run is None:
+        return exits.USAGE
+    code = watch(session, run)
+    if code == exits.OK:
+        show_results(session, run)
+        session.out.text(f"\nOpen {hub_url(session.client.url)} in a browser for JupyterLab.")
+    return code
+
+
+def copy_demo(target: Path) -> Path:
+    """The demo's folder as files of the user, who may have changed some of them; returns the pipeline."""
+    with as_file(files("atelier_templates") / "demo" / NAME) as source:
+        for file in sorted(source.rglob("*")):
+            place = target / file.relative_to(source)
+            if file.is_dir() or place.exists() or "__pycache__" in file.parts:
+                continue
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, place)
+        name = next(source.glob("*.pipeline")).name
+    return target / name
+
+
+def hub_url(url: str) -> str:
+    """The hub's address, from the control plane's."""
+    return url.removesuffix("/services/atelier")
