@@ -1,0 +1,106 @@
+"""Runs the steps of a plan one after the other, each as a process of its own, in folders like those of the shim."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from atelier_core.pipeline.plan import Plan, StepPlan
+from atelier_templates.loader import Library
+
+
+@dataclass
+class Ended:
+    """One finished process and the folder that it leaves."""
+
+    folder: Path
+    code: int
+    log: str
+    values: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def outputs(self) -> Path:
+        return self.folder / "outputs"
+
+    @property
+    def results(self) -> Path:
+        return self.folder / "results"
+
+
+@dataclass
+class PlanRunner:
+    """`environments` maps image names to folders of virtual environments; `project` is what a snapshot would hold."""
+
+    root: Path
+    library: Library
+    environments: Mapping[str, Path]
+    project: Path | None = None
+
+    def run(self, plan: Plan) -> dict[str, Ended]:
+        """Run every step whose needs ended well; by step name."""
+        ended: dict[str, Ended] = {}
+        left = list(plan.steps)
+        while ready := [step for step in left if all(need in ended and not ended[need].code for need in step.needs)]:
+            for step in ready:
+                ended[step.name] = self.run_step(plan, step, ended)
+                left.remove(step)
+        return ended
+
+    def run_step(self, plan: Plan, step: StepPlan, ended: Mapping[str, Ended]) -> Ended:
+        folder = self.root / step.name
+        for name in ("inputs", "outputs", "results", "tmp", "code", "template"):
+            (folder / name).mkdir(parents=True)
+        self._unpack(step, folder)
+        self._place_inputs(plan, step, folder, ended)
+        values = {name: ended[ref.step].values[ref.output] for name, ref in step.references.items()}
+        (folder / "parameters.json").write_text(json.dumps(step.parameters | values))
+        env = self._environment(step, folder)
+        command = [re.sub(r"\$\{(ATELIER_\w+)\}", lambda found: env[found[1]], item) for item in step.command]
+        done = subprocess.run(
+            command, cwd=folder / step.workdir, env=env, timeout=240, check=False, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        left = folder / "outputs" / "outputs.json"
+        return Ended(folder, done.returncode, done.stdout, json.loads(left.read_text()) if left.exists() else {})
+
+    def _unpack(self, step: StepPlan, folder: Path) -> None:
+        archives = {self.library.digest(key): self.library.archive(key).data for key in self.library.keys}
+        for code in step.code:
+            if code.digest in archives:
+                with tarfile.open(fileobj=io.BytesIO(archives[code.digest])) as archive:
+                    archive.extractall(folder / code.path, filter="data")
+            elif self.project:
+                shutil.copytree(self.project, folder / code.path, dirs_exist_ok=True)
+
+    def _place_inputs(self, plan: Plan, step: StepPlan, folder: Path, ended: Mapping[str, Ended]) -> None:
+        outputs = {one.name: one.outputs for one in plan.steps}
+        for name, given in step.inputs.items():
+            path = outputs[given.source.step][given.source.output].path or f"outputs/{given.source.output}"
+            source = ended[given.source.step].folder / path
+            target = folder / (given.path or f"inputs/{name}")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if source.is_dir():
+                shutil.copytree(source, target)
+            else:
+                shutil.copy(source, target)
+
+    def _environment(self, step: StepPlan, folder: Path) -> dict[str, str]:
+        programs = self.environments[step.image] / "bin"
+        return {
+            "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+            "HOME": str(folder / "tmp"),
+            "TMPDIR": str(folder / "tmp"),
+            **step.env,
+            **{f"ATELIER_{name.upper()}": str(folder / name)
+               for name in ("inputs", "outputs", "results", "code", "template")},
+            "ATELIER_PARAMETERS": str(folder / "parameters.json"),
+        }  # fmt: skip
