@@ -55,8 +55,8 @@ class Owner(Protocol):
     def ended(self, session: Session, attempt: Attempt, seen: Observation) -> list[str]:
         """The attempt is over and nothing of it survives; returns attempts to look at."""
 
-    def code(self, session: Session, attempt: Attempt, digest: str) -> bytes | str:
-        """A code archive that the attempt's workload names: its bytes, or its digest in the artifact store."""
+    def code(self, session: Session, attempt: Attempt, digest: str) -> str:
+        """The digest in the store of a code archive that the attempt's workload names."""
 
     def input(self, session: Session, attempt: Attempt, name: str) -> Artifact:
         """The artifact behind an input of the attempt's workload."""
@@ -275,12 +275,16 @@ class Driver:
             del self._starting[attempt.id]
 
     async def _consume(self, attempt: Attempt, spec: WorkloadSpec) -> None:
+        saved: Handle | None = None
         async for handle in self.backends[attempt.backend].start(spec):
-            await self._write(partial(self._save, attempt=attempt, handle=handle))
+            # A stage that made nothing new needs no commit of its own.
+            if saved is None or handle.data != saved.data:
+                await self._write(partial(self._save, attempt=attempt, handle=handle))
+                saved = handle
 
     def _save(self, session: Session, *, attempt: Attempt, handle: Handle) -> None:
         store.save_handle(session, attempt.id, handle)
-        reason = Reason.PREPARING_ENVIRONMENT if handle.stage == "environment" else Reason.NONE
+        reason = Reason.PREPARING_ENVIRONMENT if handle.stage == "reserved" else Reason.NONE
         seen = _seen(attempt, State.STARTING, reason)
         if store.move_attempt(session, attempt.id, State.STARTING, seen):
             self.owners[attempt.kind].moved(session, attempt, State.STARTING, seen)

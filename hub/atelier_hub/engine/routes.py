@@ -90,13 +90,11 @@ def started(attempt: str, body: Started, ctx: Ctx, shim: Shim) -> None:
 
 
 @router.get("/code/{digest}", response_class=Response)
-def code(attempt: str, digest: Name, ctx: Ctx, shim: Shim) -> Response:
+def code(attempt: str, digest: Name, ctx: Ctx, shim: Shim) -> StreamingResponse:
     """A code archive of the attempt, tar.gz."""
     found = _alive(ctx, attempt)
     with ctx.db.read() as session:
         blob = ctx.get(Driver).owners[found.kind].code(session, found, digest)
-    if isinstance(blob, bytes):
-        return Response(blob, media_type="application/gzip")
     return StreamingResponse(ctx.store.read(blob), media_type="application/gzip")
 
 

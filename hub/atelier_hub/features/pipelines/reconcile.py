@@ -39,7 +39,6 @@ from atelier_hub.engine.store import (
     want_stop,
 )
 from atelier_hub.engine.tokens import AttemptTokens
-from atelier_hub.features.pipelines.offer import Offer
 from atelier_hub.features.pipelines.spec import AttemptContext, build_spec
 from atelier_hub.features.pipelines.store import RunRow, SnapshotRow, append_log, load_log, move_run, move_step
 
@@ -56,14 +55,12 @@ class Runs:
 
     def __init__(
         self,
-        offer: Offer,
         tokens: AttemptTokens,
         reveal: Callable[[Session, str, str], str],
         *,
         urls: Mapping[str, str],
         remember: int = 1000,
     ) -> None:
-        self._offer = offer
         self._tokens = tokens
         self._reveal = reveal
         self._urls = urls
@@ -125,14 +122,14 @@ class Runs:
         )
         return Start(spec=build_spec(step, context))
 
-    def code(self, session: Session, attempt: Attempt, digest: str) -> bytes | str:
-        """A code archive of the step: of a template, or of the run's snapshot."""
+    def code(self, session: Session, attempt: Attempt, digest: str) -> str:
+        """Where a code archive of the step lies in the store: of a template, or of the run's snapshot."""
         run = session.get_one(RunRow, attempt.subject)
         step = self._state(session, run).graph.steps[attempt.step]
         if all(code.digest != digest for code in step.code):
             raise NotFound(f"This step has no code with digest {digest!r}.")
         snapshot = session.get(SnapshotRow, (run.project, digest))
-        return snapshot.blob if snapshot is not None else self._offer.code(digest)
+        return snapshot.blob if snapshot is not None else digest
 
     def input(self, session: Session, attempt: Attempt, name: str) -> Artifact:
         """The artifact behind an input of the step."""

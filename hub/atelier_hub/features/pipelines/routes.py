@@ -8,13 +8,14 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
+from atelier_core.errors import NotFound
 from atelier_core.states import State
 from atelier_hub.auth import Access, require
 from atelier_hub.context import Context, Ctx
 from atelier_hub.engine.driver import Driver
 from atelier_hub.engine.routes import router as attempts
 from atelier_hub.features.pipelines import results, service, snapshots
-from atelier_hub.features.pipelines.offer import Offer
+from atelier_hub.features.pipelines.offer import Offer, image_body, template_body, template_summary
 from atelier_hub.features.pipelines.reconcile import Runs
 from atelier_hub.features.pipelines.results import ArtifactBody, AttemptBody, ResultView
 from atelier_hub.features.pipelines.service import ProblemBody, Revision, RevisionDocument, Run, Step
@@ -234,19 +235,23 @@ def _sandboxed() -> dict[str, str]:
 @router.get("/templates")
 def list_templates(ctx: Ctx, access: Annotated[Access, Depends(require("signed-in"))]) -> Page[dict[str, Any]]:
     """The templates that pipelines may use."""
-    return Page(items=[one.summary() for one in ctx.get(Offer).templates])
+    return Page(items=[template_summary(one) for one in ctx.get(Offer).templates])
 
 
 @router.get("/templates/{name}")
 def get_template(name: Id, ctx: Ctx, access: Annotated[Access, Depends(require("signed-in"))]) -> dict[str, Any]:
     """One template with its parameter form and its documentation."""
-    return results.template_body(ctx.get(Offer), name)
+    offer = ctx.get(Offer)
+    found = offer.templates.find(name)
+    if found is None:
+        raise NotFound(f"There is no template {name!r}.", hint=offer.templates.similar(name))
+    return template_body(offer, found)
 
 
 @router.get("/images")
 def list_images(ctx: Ctx, access: Annotated[Access, Depends(require("signed-in"))]) -> Page[dict[str, Any]]:
     """The images that steps may run in."""
-    return Page(items=[results.image_body(one) for one in ctx.get(Offer).images.values()])
+    return Page(items=[image_body(one) for one in ctx.get(Offer).images.values()])
 
 
 @router.get("/backends")

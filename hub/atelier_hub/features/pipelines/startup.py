@@ -36,7 +36,7 @@ class TokenOwners:
 def setup(context: Context) -> None:
     """Wire offer, back ends, driver and runs; the engine starts with the app."""
     settings = context.settings
-    offer = load_offer(settings)
+    offer = load_offer(settings, context.store)
     driver = Driver(
         context.db,
         backends.load(settings.backends, settings.data_dir, offer.images),
@@ -50,7 +50,7 @@ def setup(context: Context) -> None:
     urls = {
         name: options.get("url") or settings.url_for(options["type"]) for name, options in settings.backends.items()
     }
-    runs = Runs(offer, tokens, reveal, urls=urls)
+    runs = Runs(tokens, reveal, urls=urls)
     driver.owners[KIND] = runs
     for part in (offer, driver, runs):
         context.provide(part)
