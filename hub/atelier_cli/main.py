@@ -13,20 +13,21 @@ from atelier_core.errors import Invalid
 from atelier_sdk import AtelierError, SnapshotError, Unreachable
 from atelier_sdk.errors import NotSignedIn
 
+PLATFORM = "atelier_cli.platform.commands"
 COMMANDS = {
-    "up": "atelier_cli.platform.commands:up",
-    "demo": "atelier_cli.demo:demo",
-    "pipeline": "atelier_cli.pipeline:pipeline",
-    "template": "atelier_cli.template:template",
-    "project": "atelier_cli.project:project",
-    "secret": "atelier_cli.project:secret",
-    "login": "atelier_cli.login:login",
-    "status": "atelier_cli.platform.commands:status",
-    "doctor": "atelier_cli.platform.commands:doctor",
-    "down": "atelier_cli.platform.commands:down",
-    "backup": "atelier_cli.platform.commands:backup",
-    "restore": "atelier_cli.platform.commands:restore",
-    "user": "atelier_cli.platform.commands:user",
+    "up": (f"{PLATFORM}:up", "Start the platform on this machine."),
+    "demo": ("atelier_cli.demo:demo", "Run a real pipeline on real data: handwritten digits."),
+    "pipeline": ("atelier_cli.pipeline:pipeline", "Run pipelines and look after their runs."),
+    "template": ("atelier_cli.template:template", "Kinds of steps that anyone can use."),
+    "project": ("atelier_cli.project:project", "Projects and who is in them."),
+    "secret": ("atelier_cli.project:secret", "Values that steps get and nobody can read back."),
+    "login": ("atelier_cli.login:login", "Sign in to a platform elsewhere."),
+    "status": (f"{PLATFORM}:status", "Say which processes run and answer."),
+    "doctor": (f"{PLATFORM}:doctor", "Check what the platform stands on; say what to do."),
+    "down": (f"{PLATFORM}:down", "Stop the platform; what it knows stays."),
+    "backup": (f"{PLATFORM}:backup", "Write databases, artifacts, keys and files to one file."),
+    "restore": (f"{PLATFORM}:restore", "Bring a backup back."),
+    "user": (f"{PLATFORM}:user", "People who may sign in to this platform."),
 }
 
 

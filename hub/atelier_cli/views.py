@@ -19,16 +19,17 @@ def show_views(out: Output, step: str, views: Sequence[Mapping[str, Any]]) -> No
         if out.as_json:
             out.record({"type": "result", "step": step, **view})
             continue
-        title = str(view.get("title") or view.get("name") or view.get("kind") or "")
-        body = _drawn(view)
-        out.console.print(Text(f"\n{step}" + (f": {title}" if title else ""), "bold"))
-        out.console.print(
-            body if body is not None else Text(f"({view.get('kind', 'a view')}; see it in JupyterLab)", "dim")
-        )
+        title = str(view.get("title") or view.get("kind") or "")
+        out.console.print(Text(f"\n{step}: {title}", "bold"))
+        out.console.print(_drawn(view) or Text(_instead(view), "dim"))
+
+
+def _instead(view: Mapping[str, Any]) -> str:
+    return str(view.get("problem") or f"(a view of kind {view.get('kind')}: open the run in JupyterLab)")
 
 
 def _drawn(view: Mapping[str, Any]) -> Table | Text | None:
-    data = view.get("data", view.get("value"))
+    data = view.get("data")
     kind = view.get("kind")
     if kind == "metrics" and isinstance(data, Mapping):
         return _table(["metric", "value"], [[name, _number(value)] for name, value in data.items()])

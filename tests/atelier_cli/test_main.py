@@ -8,9 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 from atelier_cli import exits
+from atelier_cli.main import COMMANDS, cli
 from atelier_sdk import Credentials, credentials
 
 
@@ -34,6 +36,11 @@ def test_help_tells_the_exit_codes(tmp_path: Path) -> None:
     assert "cannot be reached" in done.stdout
     for command in ("up", "demo", "pipeline", "template", "login", "doctor"):
         assert f"  {command}" in done.stdout
+
+
+def test_every_command_is_where_the_table_says() -> None:
+    context = click.Context(cli)
+    assert {name: cli.get_command(context, name).name for name in COMMANDS} == {name: name for name in COMMANDS}
 
 
 @pytest.mark.parametrize(
