@@ -1,0 +1,150 @@
+"""Back ends on the test cluster, with a real attempt server that pods report to."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from atelier_core.backend import BackendSettings
+from atelier_core.workload import Handle, Resources, Role, WorkloadSpec
+from atelier_spawner.kubernetes.backend import KubernetesBackend
+from atelier_spawner.kubernetes.runtime_image import build_image_root
+from tests.harness.attempt_api import AttemptApi
+from tests.harness.cluster import images, layers
+from tests.harness.cluster.fixtures import Cluster, cluster
+
+__all__ = ["cluster"]
+
+
+@pytest.fixture(scope="session")
+def runtime_image(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The runtime image, in the registry that pods pull from."""
+    given = os.environ.get("ATELIER_TEST_RUNTIME_IMAGE")
+    if given:
+        return given
+    work: Path = tmp_path_factory.mktemp("runtime")
+    root = build_image_root(work / "root")
+    layers.pack_tree(root, work / "layer.tar")
+    layer = layers.store(work / "layer.tar")
+    return cluster.publish(images.Image(f"atelier/runtime:{layer.digest[7:19]}", (layer,)))
+
+
+@pytest.fixture(scope="session")
+def busybox(cluster: Cluster) -> str:
+    return cluster.publish(images.busybox())
+
+
+@pytest.fixture(scope="session")
+def server(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AttemptApi]:
+    served = AttemptApi(tmp_path_factory.mktemp("attempts"), cluster.advertise_host or "127.0.0.1")
+    served.start()
+    yield served
+    served.stop()
+
+
+@dataclass
+class Rig:
+    """Makes specs and back ends for one test; everything it started is stopped at the end."""
+
+    cluster: Cluster
+    server: AttemptApi
+    image: str
+    options: dict[str, Any]
+    folder: Path
+    project: str
+    handles: list[Handle] = field(default_factory=list)
+    backends: list[KubernetesBackend] = field(default_factory=list)
+
+    @property
+    def namespace(self) -> str:
+        return f"{self.options['namespace_prefix']}{self.project}"
+
+    async def open(self, kind: type[KubernetesBackend] = KubernetesBackend, **options: Any) -> KubernetesBackend:
+        backend = kind(BackendSettings("rig", self.folder, options={**self.options, **options}))
+        await backend.open()
+        self.backends.append(backend)
+        return backend
+
+    def spec(self, *command: str, **changes: Any) -> WorkloadSpec:
+        role = {"image": self.image, "command": command, "resources": Resources(cpu=0.05, memory=64 * 1024**2)}
+        role |= changes.pop("role", {})
+        workload = f"w-{uuid.uuid4().hex[:8]}-step-1"
+        base: dict[str, Any] = {
+            "id": workload,
+            "project": self.project,
+            "roles": (Role(**role),),
+            "url": self.server.url,
+            "token": f"token-{workload}",
+            "grace": 1,
+        }
+        spec = WorkloadSpec(**{**base, **changes})
+        self.server.expect(spec.id)
+        return spec
+
+    async def start(self, backend: KubernetesBackend, spec: WorkloadSpec) -> Handle:
+        async for handle in backend.start(spec):
+            last = handle
+        self.handles.append(last)
+        return last
+
+
+@pytest.fixture(scope="session")
+def namespace_prefix(cluster: Cluster) -> Iterator[str]:
+    prefix = f"t{uuid.uuid4().hex[:6]}-"
+    yield prefix
+    names = cluster.kubectl("get", "namespaces", "-o", "name").split()
+    ours = [name for name in names if name.startswith(f"namespace/{prefix}")]
+    if ours:
+        cluster.kubectl("delete", *ours, "--wait=false")
+
+
+@pytest.fixture
+async def rig(
+    cluster: Cluster,
+    server: AttemptApi,
+    busybox: str,
+    runtime_image: str,
+    namespace_prefix: str,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> AsyncIterator[Rig]:
+    """A project of its own per test module, on the node that really runs pods."""
+    options = {
+        "kubeconfig": str(cluster.kubeconfig),
+        "namespace_prefix": namespace_prefix,
+        "instance": namespace_prefix.strip("-"),
+        "runtime_image": runtime_image,
+        "node_labels": {"kubernetes.io/hostname": "rig"} if cluster.owned else {},
+    }
+    project = request.module.__name__.rpartition("_")[2]
+    made = Rig(cluster, server, busybox, options, tmp_path, project)
+    yield made
+    if made.handles:
+        janitor = await made.open()
+        for handle in made.handles:
+            await janitor.stop(handle, 1)
+    for backend in made.backends:
+        await backend.close()
+
+
+@pytest.fixture
+def workload_specs() -> Callable[..., WorkloadSpec]:
+    """Specs for tests of manifests, without a cluster."""
+
+    def make(**changes: Any) -> WorkloadSpec:
+        base: dict[str, Any] = {
+            "id": "r1-train-1",
+            "project": "demo",
+            "roles": (Role(image="python", command=("python", "train.py")),),
+            "url": "http://10.1.2.3:8000/api",
+            "token": "token-1",
+        }
+        return WorkloadSpec(**{**base, **changes})
+
+    return make
