@@ -17,7 +17,7 @@ def _load_package() -> None:
         "atelier_runtime", os.path.join(folder, "__init__.py"), submodule_search_locations=[folder]
     )
     if spec is None or spec.loader is None:
-        raise ImportError("atelier_runtime is incomplete: %s" % folder)
+        raise ImportError(f"atelier_runtime is incomplete: {folder}")
     module = importlib.util.module_from_spec(spec)
     sys.modules["atelier_runtime"] = module
     spec.loader.exec_module(module)

@@ -6,8 +6,9 @@ import json
 import os
 import random
 import time
+from collections.abc import Callable, Iterable
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, IncompleteRead
-from typing import Any, BinaryIO, Callable, Iterable, Optional, TypeVar, Union
+from typing import Any, BinaryIO, TypeVar, Union
 from urllib.parse import quote, urlsplit
 
 from atelier_runtime.archive import CHUNK
@@ -19,7 +20,7 @@ _OVER = frozenset({401, 410})
 _FIRST_WAIT, _LONGEST_WAIT = 0.1, 15.0
 
 Result = TypeVar("Result")
-Body = Union[bytes, BinaryIO, Iterable[bytes], None]
+Body = Union[bytes, BinaryIO, Iterable[bytes], None]  # noqa: UP007  # evaluated at run time, on Python 3.9 too
 
 
 class ApiError(Exception):
@@ -51,10 +52,10 @@ class Api:
         parts = urlsplit(url)
         self._secure = parts.scheme == "https"
         self._host, self._port = parts.hostname or "", parts.port
-        self._prefix = "%s/attempts/%s/" % (parts.path.rstrip("/"), quote(attempt, safe=""))
+        self._prefix = parts.path.rstrip("/") + "/attempts/" + quote(attempt, safe="") + "/"
         self._token = token
         self._patience = patience
-        self._connection: Optional[HTTPConnection] = None
+        self._connection: HTTPConnection | None = None
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -85,7 +86,7 @@ class Api:
         path: str,
         receive: Callable[[HTTPResponse], Result],
         body: Callable[[], Body] = lambda: None,
-        headers: Optional[dict[str, str]] = None,
+        headers: dict[str, str] | None = None,
     ) -> Result:
         """One call, tried again as the protocol says."""
         started, wait = time.monotonic(), _FIRST_WAIT
@@ -95,7 +96,9 @@ class Api:
             except (OSError, HTTPException, _Later) as error:
                 self.close()
                 if time.monotonic() - started + wait > self._patience:
-                    raise Unreachable("The control plane did not answer for %d s (%s)." % (self._patience, error)) from error
+                    raise Unreachable(
+                        f"The control plane did not answer for {self._patience:.0f} s ({error})."
+                    ) from error
             time.sleep(wait * random.uniform(0.7, 1.3))
             wait = min(wait * 2, _LONGEST_WAIT)
 
@@ -136,7 +139,7 @@ class Api:
 
 
 def _received(response: HTTPResponse, receive: Callable[[HTTPResponse], Result]) -> Result:
-    """What `receive` made of the answer; a body that broke off counts as a broken connection, whatever it looked like."""
+    """What `receive` made of the answer; a body that broke off counts as a broken connection."""
     try:
         result = receive(response)
     except Exception as error:
@@ -157,13 +160,14 @@ def _json(response: HTTPResponse) -> dict[str, Any]:
 def _refusal(response: HTTPResponse) -> Exception:
     text = response.read()
     if response.status in _AGAIN:
-        return _Later("HTTP %d" % response.status)
+        return _Later(f"HTTP {response.status}")
     try:
         body = json.loads(text)
     except ValueError:
         body = {}
     if not isinstance(body, dict):
         body = {}
-    message = " ".join(str(body[key]) for key in ("message", "hint") if body.get(key)) or "HTTP %d" % response.status
-    kind = AttemptOver if response.status in _OVER else ApiError
+    message = " ".join(str(body[key]) for key in ("message", "hint") if body.get(key)) or f"HTTP {response.status}"
+    over = response.status in _OVER or body.get("code") == "gone"
+    kind = AttemptOver if over else ApiError
     return kind(response.status, message, body)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import stat
 import tarfile
-from typing import BinaryIO, Iterator
+from collections.abc import Iterator
+from typing import BinaryIO
 
 CHUNK = 1024**2
 
@@ -30,7 +32,7 @@ def unpack(stream: BinaryIO, target: str, mode: str = "r|") -> None:
             for member in archive:
                 _unpack_member(archive, member, root)
     except (tarfile.TarError, EOFError) as error:
-        raise BadArchive("The archive is damaged: %s" % error) from error
+        raise BadArchive(f"The archive is damaged: {error}") from error
 
 
 def inside(root: str, path: str) -> bool:
@@ -57,10 +59,12 @@ def _member(folder: str, path: str, name: str) -> Iterator[bytes]:
         info.type = tarfile.DIRTYPE
     elif stat.S_ISLNK(status.st_mode):
         if not inside(os.path.realpath(folder), path):
-            raise BadArchive("%s is a link that leads out of the folder." % name)
+            raise BadArchive(f"{name} is a link that leads out of the folder.")
         info.type, info.linkname = tarfile.SYMTYPE, os.readlink(path)
         if os.path.isabs(info.linkname):
-            info.linkname = os.path.relpath(os.path.realpath(path), os.path.dirname(os.path.realpath(folder) + "/" + name))
+            info.linkname = os.path.relpath(
+                os.path.realpath(path), os.path.dirname(os.path.realpath(folder) + "/" + name)
+            )
     elif not stat.S_ISREG(status.st_mode):
         return  # sockets and pipes mean nothing elsewhere
     else:
@@ -76,7 +80,7 @@ def _content(path: str, size: int) -> Iterator[bytes]:
         while left:
             piece = file.read(min(CHUNK, left))
             if not piece:
-                raise BadArchive("%s became shorter while it was stored." % path)
+                raise BadArchive(f"{path} became shorter while it was stored.")
             left -= len(piece)
             yield piece
     yield b"\0" * (-size % tarfile.BLOCKSIZE)
@@ -86,7 +90,7 @@ def _unpack_member(archive: tarfile.TarFile, member: tarfile.TarInfo, root: str)
     name = os.path.normpath(member.name)
     path = os.path.join(root, name)
     if os.path.isabs(member.name) or name.startswith("..") or not inside(root, os.path.dirname(path)):
-        raise BadArchive("%r in the archive leads out of its folder." % member.name)
+        raise BadArchive(f"{member.name!r} in the archive leads out of its folder.")
     if member.isdir():
         os.makedirs(path, exist_ok=True)
         return
@@ -96,13 +100,13 @@ def _unpack_member(archive: tarfile.TarFile, member: tarfile.TarInfo, root: str)
     elif member.isreg():
         _unpack_file(archive, member, path)
     else:
-        raise BadArchive("%r in the archive is neither a file nor a folder." % member.name)
+        raise BadArchive(f"{member.name!r} in the archive is neither a file nor a folder.")
 
 
 def _unpack_file(archive: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> None:
     source = archive.extractfile(member)
     if source is None:
-        raise BadArchive("%r in the archive has no content." % member.name)
+        raise BadArchive(f"{member.name!r} in the archive has no content.")
     _remove(path)
     mode = 0o700 if member.mode & 0o100 else 0o600
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode | (member.mode & 0o055))
@@ -114,7 +118,7 @@ def _unpack_link(member: tarfile.TarInfo, path: str, root: str) -> None:
     base = os.path.dirname(path) if member.issym() else root
     target = os.path.join(base, member.linkname)
     if os.path.isabs(member.linkname) or not inside(root, target):
-        raise BadArchive("The link %r in the archive leads out of its folder." % member.name)
+        raise BadArchive(f"The link {member.name!r} in the archive leads out of its folder.")
     _remove(path)
     if member.issym():
         os.symlink(member.linkname, path)
@@ -123,7 +127,5 @@ def _unpack_link(member: tarfile.TarInfo, path: str, root: str) -> None:
 
 
 def _remove(path: str) -> None:
-    try:
+    with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
-    except FileNotFoundError:
-        pass

@@ -10,7 +10,8 @@ import signal
 import sys
 import time
 import traceback
-from typing import Callable, NoReturn, Optional
+from collections.abc import Callable
+from typing import NoReturn
 
 from atelier_runtime import oom, outcome, process
 from atelier_runtime.outcome import Failure, Outcome
@@ -30,7 +31,7 @@ def substitute(item: str, variables: dict[str, str]) -> str:
     def value(match: re.Match[str]) -> str:
         name = match.group(1)
         if name not in variables:
-            raise Failure(outcome.BAD_SPEC, "The command names ${%s}, which is not set for this step." % name)
+            raise Failure(outcome.BAD_SPEC, f"The command names ${{{name}}}, which is not set for this step.")
         return variables[name]
 
     return _VARIABLE.sub(value, item)
@@ -39,15 +40,15 @@ def substitute(item: str, variables: dict[str, str]) -> str:
 class Command:
     """The command of one replica: started once, then waited for.
 
-    Setting `program` replaces the execution of a file (a warm worker runs Python in place). Standard output and error go to
-    the descriptor `output`. The caller has blocked `_WATCHED` signals by `block_signals`.
+    Setting `program` replaces the execution of a file (a warm worker runs Python in place). Standard output and error
+    go to the descriptor `output`. The caller has blocked `_WATCHED` signals by `block_signals`.
     """
 
     def __init__(self, spec: ShimSpec, environment: dict[str, str], output: int) -> None:
         self._spec = spec
         self._environment = environment
         self._output = output
-        self.program: Optional[Program] = None
+        self.program: Program | None = None
         self._oom = oom.kills()
         self.items = [substitute(item, environment) for item in spec.command]
         self.pid = 0
@@ -56,7 +57,7 @@ class Command:
         """Start it and return its pid, which is its session too; `Failure` if the program cannot be executed."""
         workdir = self._spec.path(self._spec.workdir)
         if not os.path.isdir(workdir):
-            raise Failure(outcome.BAD_SPEC, "The working directory %r does not exist in the code." % self._spec.workdir)
+            raise Failure(outcome.BAD_SPEC, f"The working directory {self._spec.workdir!r} does not exist in the code.")
         executable = "" if self.program else self._find(workdir)
         receive, send = os.pipe()
         self.pid = os.fork()
@@ -79,12 +80,12 @@ class Command:
         if status == signal.SIGTERM:
             result.fail(outcome.CANCELLED, "It was stopped.")
         elif status == signal.SIGALRM:
-            result.fail(outcome.DEADLINE_EXCEEDED, "It ran longer than %g s and was ended." % self._spec.timeout)
+            result.fail(outcome.DEADLINE_EXCEEDED, f"It ran longer than {self._spec.timeout:g} s and was ended.")
         code = self._reap() if not result.reason else self._end()
         process.end_descendants()
         return self._judge(result, code)
 
-    def _wait(self, deadline: Optional[float]) -> int:
+    def _wait(self, deadline: float | None) -> int:
         """Which of SIGCHLD (it ended), SIGTERM (stop) or SIGALRM (deadline) came first."""
         while True:
             left = 3600.0 if deadline is None else deadline - time.monotonic()
@@ -127,9 +128,9 @@ class Command:
         if killed and not result.reason and oom.kills() > self._oom:
             result.fail(outcome.OOM_KILLED, "It used more memory than there is and was killed.")
         if code > 128:
-            result.fail(outcome.EXIT_CODE, "It was ended by %s." % _signal_name(code - 128))
+            result.fail(outcome.EXIT_CODE, f"It was ended by {_signal_name(code - 128)}.")
         elif code:
-            result.fail(outcome.EXIT_CODE, "It ended with exit code %d." % code)
+            result.fail(outcome.EXIT_CODE, f"It ended with exit code {code}.")
         return result
 
     def _find(self, workdir: str) -> str:
@@ -138,20 +139,20 @@ class Command:
             return os.path.join(workdir, name)
         found = shutil.which(name, path=path)
         if found is None:
-            text = "The program %r is not in the image: none of the folders of PATH (%s) holds it." % (name, path)
+            text = f"The program {name!r} is not in the image: none of the folders of PATH ({path}) holds it."
             raise Failure(outcome.COMMAND_NOT_FOUND, text)
         return found
 
     def _not_executable(self, number: int, executable: str) -> Failure:
         name = self.items[0]
         if number == errno.EACCES:
-            text = "The program %r may not be executed: its executable bit is not set, or it is a folder." % name
+            text = f"The program {name!r} may not be executed: its executable bit is not set, or it is a folder."
         elif number == errno.ENOENT and os.path.exists(executable):
-            text = "The program %r names an interpreter (its first line) that is not in the image." % name
+            text = f"The program {name!r} names an interpreter (its first line) that is not in the image."
         elif number == errno.ENOENT:
-            text = "The program %r does not exist; a relative path counts from the working directory." % name
+            text = f"The program {name!r} does not exist; a relative path counts from the working directory."
         else:
-            text = "The program %r could not be executed: %s." % (name, os.strerror(number))
+            text = f"The program {name!r} could not be executed: {os.strerror(number)}."
         return Failure(outcome.COMMAND_NOT_FOUND, text)
 
     def _become_command(self, workdir: str, executable: str, send: int) -> NoReturn:
@@ -164,7 +165,7 @@ class Command:
                 signal.signal(number, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_SETMASK, set())
             if self.program is None:
-                os.execve(executable, self.items, self._environment)
+                os.execve(executable, self.items, self._environment)  # noqa: S606
             os.close(send)
             os._exit(self.program())
         except OSError as error:
@@ -193,4 +194,4 @@ def _signal_name(number: int) -> str:
     try:
         return signal.Signals(number).name
     except ValueError:
-        return "signal %d" % number
+        return f"signal {number}"

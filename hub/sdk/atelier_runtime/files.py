@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import stat
 import threading
-from typing import Any, Optional
+from typing import Any
 
 from atelier_runtime import process
 
@@ -24,7 +25,7 @@ def claim_path(root: str, replica: str) -> str:
 
 def exit_path(root: str, replica: str) -> str:
     """Where the exit of a replica is."""
-    return os.path.join(root, "exit-%s.json" % replica)
+    return os.path.join(root, f"exit-{replica}.json")
 
 
 def log_path(root: str, replica: str) -> str:
@@ -56,9 +57,11 @@ def claim(root: str, replica: str) -> dict[str, Any]:
     return document
 
 
-def write_json(path: str, document: Any, durable: bool = True) -> None:
+def write_json(path: str, document: Any, durable: bool = True, mode: int = 0o600) -> None:
     """Replace a file by `document` at once; `durable` also survives a power cut."""
     temporary = _write_temporary(path, document, durable)
+    if mode != 0o600:
+        os.chmod(temporary, mode)
     os.replace(temporary, path)
     if durable:
         sync_folder(os.path.dirname(path))
@@ -77,7 +80,7 @@ def write_json_once(path: str, document: Any) -> bool:
     return True
 
 
-def read_json(path: str, owner: Optional[int] = None) -> Optional[dict[str, Any]]:
+def read_json(path: str, owner: int | None = None) -> dict[str, Any] | None:
     """The document in a file that a step's user may have touched: no links, no devices, no other owner; else None."""
     descriptor = open_untrusted(path, owner)
     if descriptor is None:
@@ -90,16 +93,16 @@ def read_json(path: str, owner: Optional[int] = None) -> Optional[dict[str, Any]
     return document if isinstance(document, dict) else None
 
 
-def open_untrusted(path: str, owner: Optional[int] = None) -> Optional[int]:
+def open_untrusted(path: str, owner: int | None = None) -> int | None:
     """Open a regular file for reading, or None if it is not there, is a link, or belongs to a third user."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return None
     status = os.fstat(descriptor)
-    if stat.S_ISREG(status.st_mode) and (owner is None or status.st_uid in (owner, os.geteuid())):
-        if status.st_uid == owner or owner is None or status.st_nlink == 1:
-            return descriptor
+    ours = status.st_uid == os.geteuid() and status.st_nlink == 1
+    if stat.S_ISREG(status.st_mode) and (owner is None or status.st_uid == owner or ours):
+        return descriptor
     os.close(descriptor)
     return None
 
@@ -114,8 +117,10 @@ def sync_folder(path: str) -> None:
 
 
 def _write_temporary(path: str, document: Any, durable: bool) -> str:
-    temporary = "%s.%d.%d.tmp" % (path, os.getpid(), threading.get_ident())
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    temporary = f"{path}.{os.getpid()}.{threading.get_ident()}.tmp"
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(temporary)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         json.dump(document, file)
         file.flush()

@@ -37,7 +37,7 @@ class Marker:
 
     def write(self, spec: ShimSpec) -> None:
         """Show `spec`'s attempt and replica from now on."""
-        for name, value in zip(_NAMES, (spec.attempt, spec.replica)):
+        for name, value in zip(_NAMES, (spec.attempt, spec.replica)):  # noqa: B905  # Python 3.9
             place = self._places.get(name)
             if place and len(value) <= _ROOM:
                 self._ctypes.memmove(place, value.encode().ljust(_ROOM, b"\0"), _ROOM)
@@ -97,7 +97,7 @@ def _run_file(path: str, arguments: list[str]) -> None:
         with open(path, "rb") as file:
             source = file.read()
     except OSError as error:
-        print("python: can't open file %r: %s" % (path, error), file=sys.stderr)
+        print(f"python: can't open file {path!r}: {error}", file=sys.stderr)
         raise SystemExit(2) from None
     main = types.ModuleType("__main__")
     main.__file__ = path

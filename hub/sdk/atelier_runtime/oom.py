@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Optional
-
 _MOUNT = "/sys/fs/cgroup"
 
 
@@ -31,7 +29,7 @@ def _first(*folders: str, name: str) -> int:
     return 0
 
 
-def _counter(path: str) -> Optional[int]:
+def _counter(path: str) -> int | None:
     try:
         with open(path, encoding="ascii") as file:
             for line in file:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any, Optional
+from typing import Any
 
 EXIT_CODE = "ExitCode"
 OUTPUT_MISSING = "OutputMissing"
@@ -25,7 +25,7 @@ class Outcome:
     `exit_code` is None where the command never ran.
     """
 
-    exit_code: Optional[int] = None
+    exit_code: int | None = None
     reason: str = ""
     message: str = ""
     values: dict[str, Any] = field(default_factory=dict)

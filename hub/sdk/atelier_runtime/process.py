@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER
 _POLL = 0.01
@@ -26,10 +27,10 @@ class Process(NamedTuple):
         return self.state not in "ZX"
 
 
-def read(pid: int) -> Optional[Process]:
+def read(pid: int) -> Process | None:
     """The process with this pid, if there is one."""
     try:
-        with open("/proc/%d/stat" % pid, "rb") as file:
+        with open(f"/proc/{pid}/stat", "rb") as file:
             text = file.read()
     except OSError:
         return None
@@ -74,7 +75,7 @@ def end_descendants() -> None:
         time.sleep(_POLL / 5)
 
 
-def survivors(attempt: str, sessions: list[tuple[int, int]], uid: Optional[int], replica: str = "") -> list[int]:
+def survivors(attempt: str, sessions: list[tuple[int, int]], uid: int | None, replica: str = "") -> list[int]:
     """Live processes of an attempt: in one of its sessions, or carrying its marker in their environment.
 
     A session is named by (id, start time of the shim): members older than the shim belong to somebody else who had
@@ -94,7 +95,7 @@ def survivors(attempt: str, sessions: list[tuple[int, int]], uid: Optional[int],
 
 
 def kill_survivors(
-    attempt: str, sessions: list[tuple[int, int]], uid: Optional[int], replica: str = "", limit: float = 10
+    attempt: str, sessions: list[tuple[int, int]], uid: int | None, replica: str = "", limit: float = 10
 ) -> list[int]:
     """Kill all of `survivors` until a scan finds none; returns those that would not die (stuck in the kernel)."""
     deadline = time.monotonic() + limit
@@ -115,24 +116,22 @@ def signal_session(session: int, number: int) -> None:
 
 
 def _kill(pid: int, number: int = signal.SIGKILL) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(pid, number)
-    except (ProcessLookupError, PermissionError):
-        pass
 
 
-def _owned(pid: int, uid: Optional[int]) -> bool:
+def _owned(pid: int, uid: int | None) -> bool:
     if uid is None:
         return True
     try:
-        return os.stat("/proc/%d" % pid).st_uid == uid
+        return os.stat(f"/proc/{pid}").st_uid == uid
     except OSError:
         return False
 
 
 def _marked(pid: int, marker: bytes, second: bytes) -> bool:
     try:
-        with open("/proc/%d/environ" % pid, "rb") as file:
+        with open(f"/proc/{pid}/environ", "rb") as file:
             environ = b"\0" + file.read() + b"\0"
     except OSError:
         return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from typing import Any, Optional
+from typing import Any
 
 from atelier_runtime.spec import ShimSpec
 
@@ -22,6 +22,7 @@ def gather(spec: ShimSpec, since: float) -> None:
     place with others. It is taken away then.
     """
     folder, workdir = os.path.join(spec.root, "results"), spec.path(spec.workdir)
+    _drop_empty(os.path.join(folder, NAME))
     source = _find(folder, workdir, since)
     if source is None:
         return
@@ -39,7 +40,13 @@ def gather(spec: ShimSpec, since: float) -> None:
         os.unlink(source)
 
 
-def _find(folder: str, workdir: str, since: float) -> Optional[str]:
+def _drop_empty(path: str) -> None:
+    """On a cluster the file exists from the start, as the place where `/metric.json` is mounted."""
+    if os.path.isfile(path) and not os.path.getsize(path):
+        os.unlink(path)
+
+
+def _find(folder: str, workdir: str, since: float) -> str | None:
     for path in (os.path.join(folder, NAME), os.path.join(workdir, NAME)):
         if os.path.isfile(path) and (os.path.dirname(path) == folder or os.stat(path).st_mtime >= since - 1):
             return path
@@ -78,5 +85,5 @@ def _free_name(folder: str, name: str) -> str:
     number, free = 1, name
     while os.path.lexists(os.path.join(folder, free)) or free == NAME:
         number += 1
-        free = "%s-%d%s" % (stem, number, extension)
+        free = f"{stem}-{number}{extension}"
     return free

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Callable
 from types import FrameType
-from typing import Callable, Optional
 
 from atelier_runtime import files, outcome, process
 from atelier_runtime.api import Api, AttemptOver
@@ -18,7 +18,7 @@ from atelier_runtime.store import gather_results, store
 
 ALREADY_CLAIMED = 75
 # Makes a program that runs in place of the command's file, or None to execute the file.
-InPlace = Callable[[ShimSpec, "list[str]", "dict[str, str]"], "Optional[Callable[[], int]]"]
+InPlace = Callable[[ShimSpec, "list[str]", "dict[str, str]"], "Callable[[], int] | None"]
 
 
 def main(spec_path: str) -> int:
@@ -32,7 +32,7 @@ def main(spec_path: str) -> int:
     return carry(spec)
 
 
-def carry(spec: ShimSpec, in_place: Optional[InPlace] = None) -> int:
+def carry(spec: ShimSpec, in_place: InPlace | None = None) -> int:
     """Everything after the claim; the exit file is the last thing it writes."""
     process.become_reaper()
     signal.signal(signal.SIGTERM, _stop)
@@ -45,13 +45,13 @@ def carry(spec: ShimSpec, in_place: Optional[InPlace] = None) -> int:
     except Stopped:
         result.fail(outcome.CANCELLED, "It was stopped.")
     except AttemptOver as error:
-        result.fail(outcome.CANCELLED, "The control plane says that the attempt is over. %s" % error)
+        result.fail(outcome.CANCELLED, f"The control plane says that the attempt is over. {error}")
     except Failure as failure:
         result.fail(failure.reason, failure.message)
         if failure.reason == outcome.COMMAND_NOT_FOUND:
             result.exit_code = 127
     except Exception as error:  # a bug or a full disk: said, not hidden in a lost shim
-        result.fail(outcome.START_FAILED, "The shim failed: %s: %s." % (type(error).__name__, error))
+        result.fail(outcome.START_FAILED, f"The shim failed: {type(error).__name__}: {error}.")
     block_signals()
     process.end_descendants()
     result.started_at, result.ended_at = started, time.time()
@@ -59,7 +59,7 @@ def carry(spec: ShimSpec, in_place: Optional[InPlace] = None) -> int:
     return 0
 
 
-def _carry(spec: ShimSpec, api: Optional[Api], result: Outcome, in_place: Optional[InPlace]) -> None:
+def _carry(spec: ShimSpec, api: Api | None, result: Outcome, in_place: InPlace | None) -> None:
     stage(spec, api)
     ended = _run(spec, in_place)
     result.exit_code = ended.exit_code
@@ -71,7 +71,7 @@ def _carry(spec: ShimSpec, api: Optional[Api], result: Outcome, in_place: Option
         result.stored = True
 
 
-def _run(spec: ShimSpec, in_place: Optional[InPlace]) -> Outcome:
+def _run(spec: ShimSpec, in_place: InPlace | None) -> Outcome:
     log = os.open(files.log_path(spec.root, spec.replica), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     environment = spec.environment({})
     since = time.time()
@@ -98,5 +98,5 @@ def _note_command(spec: ShimSpec, pid: int) -> None:
     files.write_json(path, claim, durable=False)
 
 
-def _stop(number: int, frame: Optional[FrameType]) -> None:
+def _stop(number: int, frame: FrameType | None) -> None:
     raise Stopped

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Optional
+from typing import Any
 
 VARIABLE_FOLDERS = {
     "ATELIER_CODE": "code",
@@ -107,8 +107,8 @@ class ShimSpec:
     kind: str = "job"
     stores: bool = True
     claim: str = "file"
-    uid: Optional[int] = None
-    gang: Optional[Gang] = None
+    uid: int | None = None
+    gang: Gang | None = None
     cache: str = ""
 
     @classmethod
@@ -132,7 +132,7 @@ class ShimSpec:
         """The JSON document that `parse` reads."""
         return asdict(self)
 
-    def placed(self, root: str, index: Optional[int] = None) -> ShimSpec:
+    def placed(self, root: str, index: int | None = None) -> ShimSpec:
         """The same below `root`, and for replica `index` where a role's pods share one spec."""
         if index is None or not self.replica.endswith("-*"):
             return replace(self, root=root)
@@ -147,7 +147,7 @@ class ShimSpec:
         """A path below the attempt's folder; `ValueError` if it leads out of it."""
         full = os.path.normpath(os.path.join(self.root, relative))
         if full != self.root and not full.startswith(self.root.rstrip("/") + "/"):
-            raise ValueError("The path %r leads out of the attempt's folder." % relative)
+            raise ValueError(f"The path {relative!r} leads out of the attempt's folder.")
         return full
 
     def variables(self) -> dict[str, str]:

@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 from http.client import HTTPResponse
-from typing import Optional
 
 from atelier_runtime import archive
 from atelier_runtime.api import Api, ApiError, AttemptOver, Unreachable
@@ -17,7 +16,7 @@ from atelier_runtime.spec import Code, Input, ShimSpec
 _FOLDERS = ("code", "inputs", "outputs", "results", "tmp")
 
 
-def stage(spec: ShimSpec, api: Optional[Api]) -> None:
+def stage(spec: ShimSpec, api: Api | None) -> None:
     """Make everything ready that the command expects; `Failure` says what could not be had."""
     try:
         _make_folders(spec)
@@ -32,19 +31,20 @@ def stage(spec: ShimSpec, api: Optional[Api]) -> None:
     except (ApiError, Unreachable, archive.BadArchive) as error:
         raise Failure(INPUT_UNAVAILABLE, str(error)) from error
     except OSError as error:
-        raise Failure(INPUT_UNAVAILABLE, "Code and inputs could not be written: %s." % error) from error
+        raise Failure(INPUT_UNAVAILABLE, f"Code and inputs could not be written: {error}.") from error
 
 
 def _make_folders(spec: ShimSpec) -> None:
     for name in _FOLDERS:
         os.makedirs(os.path.join(spec.root, name), exist_ok=True)
-    for place in [output.place for output in spec.outputs if output.type != "value"]:
+    # Folders elsewhere are the command's own to make.
+    for place in [output.place for output in spec.outputs if output.place.startswith("outputs/")]:
         os.makedirs(os.path.dirname(spec.path(place)), exist_ok=True)
     with open(os.path.join(spec.root, "parameters.json"), "w", encoding="utf-8") as file:
         json.dump(spec.parameters, file)
 
 
-def _need(api: Optional[Api]) -> Api:
+def _need(api: Api | None) -> Api:
     if api is None:
         raise Failure(INPUT_UNAVAILABLE, "The attempt needs code or inputs, but has no address to fetch them from.")
     return api
@@ -64,7 +64,7 @@ def _place_code(spec: ShimSpec, code: Code, api: Api) -> None:
 
 
 def _download_code(api: Api, digest: str, path: str) -> None:
-    temporary = "%s.%d.part" % (path, os.getpid())
+    temporary = f"{path}.{os.getpid()}.part"
 
     def receive(response: HTTPResponse) -> None:
         with open(temporary, "wb") as file:
@@ -73,7 +73,7 @@ def _download_code(api: Api, digest: str, path: str) -> None:
     try:
         api.get("code/" + digest, receive)
         if _digest(temporary) != digest:
-            raise Failure(INPUT_UNAVAILABLE, "The code snapshot %s arrived with another content." % digest)
+            raise Failure(INPUT_UNAVAILABLE, f"The code snapshot {digest} arrived with another content.")
         os.replace(temporary, path)
     finally:
         if os.path.exists(temporary):
@@ -91,14 +91,14 @@ def _digest(path: str) -> str:
 def _place_input(spec: ShimSpec, item: Input, api: Api) -> None:
     target = spec.path(item.place)
     if target == spec.root:
-        raise ValueError("The input %r has no place of its own." % item.name)
+        raise ValueError(f"The input {item.name!r} has no place of its own.")
     os.makedirs(os.path.dirname(target), exist_ok=True)
     try:
         api.get("inputs/" + item.name, lambda response: _receive_input(response, target))
     except AttemptOver:
         raise
     except (ApiError, Unreachable, archive.BadArchive) as error:
-        raise Failure(INPUT_UNAVAILABLE, "The input %r could not be fetched. %s" % (item.name, error)) from error
+        raise Failure(INPUT_UNAVAILABLE, f"The input {item.name!r} could not be fetched. {error}") from error
 
 
 def _receive_input(response: HTTPResponse, target: str) -> None:

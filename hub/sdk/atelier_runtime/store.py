@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any, Optional
+from typing import Any
 from urllib.parse import quote
 
 from atelier_runtime import archive, results
@@ -26,13 +26,13 @@ def read_values(spec: ShimSpec) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        raise Failure(OUTPUT_MISSING, "outputs/outputs.json could not be read as JSON: %s." % error) from error
+        raise Failure(OUTPUT_MISSING, f"outputs/outputs.json could not be read as JSON: {error}.") from error
     if not isinstance(document, dict):
         raise Failure(OUTPUT_MISSING, "outputs/outputs.json must hold one JSON object of at most 1 MiB.")
     return document
 
 
-def store(spec: ShimSpec, api: Optional[Api], result: Outcome) -> None:
+def store(spec: ShimSpec, api: Api | None, result: Outcome) -> None:
     """Fill `result` with values and stored outputs; `Failure` if one is missing or could not be stored."""
     result.values = read_values(spec)
     found = [output for output in spec.outputs if _is_there(spec, output, result.values)]
@@ -55,13 +55,13 @@ def gather_results(spec: ShimSpec, since: float) -> None:
 
 def _is_there(spec: ShimSpec, output: Output, values: dict[str, Any]) -> bool:
     if output.type == "value":
-        there, place = output.name in values, "the key %r of outputs/outputs.json" % output.name
+        there, place = output.name in values, f"the key {output.name!r} of outputs/outputs.json"
     else:
         there, place = os.path.exists(spec.path(output.place)), output.place
     if not there and output.required:
         raise Failure(
             OUTPUT_MISSING,
-            "The step declares the output %r but left nothing at %s%s." % (output.name, place, _what_is_there(spec)),
+            f"The step declares the output {output.name!r} but left nothing at {place}{_what_is_there(spec)}.",
         )
     return there
 
@@ -71,15 +71,15 @@ def _what_is_there(spec: ShimSpec) -> str:
         names = sorted(os.listdir(spec.path("outputs")))[:5]
     except OSError:
         names = []
-    return " (in outputs/ there is: %s)" % ", ".join(names) if names else " (outputs/ is empty)"
+    return " (in outputs/ there is: {})".format(", ".join(names)) if names else " (outputs/ is empty)"
 
 
-def _store_output(spec: ShimSpec, output: Output, api: Optional[Api]) -> str:
+def _store_output(spec: ShimSpec, output: Output, api: Api | None) -> str:
     path = spec.path(output.place)
     if api is None:
         raise Failure(OUTPUT_UNSTORED, "The attempt has outputs, but no address to store them at.")
     if not archive.inside(os.path.realpath(spec.root), path):
-        raise Failure(OUTPUT_MISSING, "The output %r is a link that leads out of the attempt's folder." % output.name)
+        raise Failure(OUTPUT_MISSING, f"The output {output.name!r} is a link that leads out of the attempt's folder.")
     kind = "folder" if os.path.isdir(path) else "file"
     headers = {"X-Atelier-Kind": kind, "X-Atelier-Type": output.type, "Content-Type": "application/octet-stream"}
     target = "outputs/" + quote(output.name, safe="")
@@ -91,5 +91,5 @@ def _store_output(spec: ShimSpec, output: Output, api: Optional[Api]) -> str:
     except AttemptOver:
         raise
     except (ApiError, Unreachable, archive.BadArchive) as error:
-        raise Failure(OUTPUT_UNSTORED, "The output %r could not be stored. %s" % (output.name, error)) from error
+        raise Failure(OUTPUT_UNSTORED, f"The output {output.name!r} could not be stored. {error}") from error
     return str(answer.get("artifact", ""))

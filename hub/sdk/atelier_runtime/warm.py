@@ -7,6 +7,7 @@ With `in_place` the command, a Python file or module, runs in a fork of this pro
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
@@ -15,7 +16,8 @@ import signal
 import socket
 import sys
 import traceback
-from typing import Callable, NoReturn, Optional
+from collections.abc import Callable
+from typing import NoReturn
 
 from atelier_runtime import files, inplace, shim
 from atelier_runtime.spec import ShimSpec
@@ -47,7 +49,7 @@ def _preload(name: str) -> None:
     try:
         importlib.import_module(name)
     except Exception as error:
-        print("warm worker: %s was not imported: %s" % (name, error), file=sys.stderr)
+        print(f"warm worker: {name} was not imported: {error}", file=sys.stderr)
 
 
 def _fork(order: dict[str, object], connection: socket.socket, marker: inplace.Marker) -> dict[str, object]:
@@ -81,10 +83,8 @@ def _become_shim(order: dict[str, object], send: int, marker: inplace.Marker) ->
             shim.carry(spec, _runner(marker) if order.get("in_place") else None)
     except BaseException as error:
         traceback.print_exc()
-        try:
-            os.write(send, json.dumps({"error": "%s: %s" % (type(error).__name__, error)}).encode())
-        except OSError:
-            pass
+        with contextlib.suppress(OSError):
+            os.write(send, json.dumps({"error": f"{type(error).__name__}: {error}"}).encode())
         os._exit(1)
     os._exit(0)
 
@@ -106,7 +106,7 @@ def _drop_rights(spec: ShimSpec) -> None:
 
 
 def _runner(marker: inplace.Marker) -> shim.InPlace:
-    def program(spec: ShimSpec, items: list[str], environment: dict[str, str]) -> Optional[Callable[[], int]]:
+    def program(spec: ShimSpec, items: list[str], environment: dict[str, str]) -> Callable[[], int] | None:
         if not runs_in_place(items):
             return None
         return lambda: inplace.run(items, environment, marker, spec)

@@ -232,7 +232,9 @@ def _combine(seen: tuple[ReplicaObservation, ...], ends: list[Ended]) -> tuple[S
     if len(ends) < len(seen):
         running = any(item.state is not State.STARTING for item in seen)
         return (State.RUNNING if running else State.STARTING), None
-    by_time = [item for _, item in sorted(zip([end.ended_at for end in ends], seen, strict=True), key=lambda two: two[0])]
+    by_time = [
+        item for _, item in sorted(zip([end.ended_at for end in ends], seen, strict=True), key=lambda two: two[0])
+    ]
     for state in (State.FAILED, State.STOPPED):
         cause = next((item for item in by_time if item.state is state), None)
         if cause:

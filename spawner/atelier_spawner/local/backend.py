@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from atelier_core.backend import Backend, BackendSettings, Capacity, Endpoints, Exec
@@ -19,6 +19,9 @@ from atelier_spawner.local.environments import Environments
 from atelier_spawner.local.launch import Launcher, make_record, orders_path
 from atelier_spawner.local.slots import Slots
 from atelier_spawner.local.tracker import Tracker
+
+# The method `list` hides the type inside the class.
+Observations = list[Observation]
 
 _OPTIONS = frozenset({"cache_dir", "cpu", "memory", "accelerators", "env", "warm_modules"})
 _LOG_PIECE = 256 * 1024
@@ -115,7 +118,7 @@ class LocalBackend(Backend, Endpoints, Exec, Capacity):
         await asyncio.to_thread(attempt.remove)
         self._locks.pop(attempt.workload, None)
 
-    async def list(self) -> list[Observation]:
+    async def list(self) -> Observations:
         """Every attempt folder, lost shims dealt with first."""
         await self.open()
         return await asyncio.to_thread(self._observe_all)
@@ -159,13 +162,12 @@ class LocalBackend(Backend, Endpoints, Exec, Capacity):
             return f"http://127.0.0.1:{replica.ports[port]}"
         raise NotFound(f"{handle.workload} has no port {port!r}.", code="no_port")
 
-    async def exec(self, handle: Handle, replica: str, command: list[str]) -> tuple[int, bytes]:
+    async def exec(self, handle: Handle, replica: str, command: Sequence[str]) -> tuple[int, bytes]:
         """Run `command` with the replica's environment, folder and user."""
         attempt = self._find(handle)
         if attempt.shim(replica) is None:
             raise NotFound(f"The replica {replica!r} of {handle.workload} is not running.", code="not_running")
         spec = await asyncio.to_thread(ShimSpec.load, str(orders_path(attempt, replica)))
-        rights = {} if spec.uid is None else {"user": spec.uid, "group": spec.uid, "extra_groups": []}
         try:
             process = await asyncio.create_subprocess_exec(
                 *command,
@@ -175,7 +177,9 @@ class LocalBackend(Backend, Endpoints, Exec, Capacity):
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
                 start_new_session=True,
-                **rights,  # type: ignore[arg-type]
+                user=spec.uid,
+                group=spec.uid,
+                extra_groups=None if spec.uid is None else [],
             )
         except FileNotFoundError:
             return 127, f"{command[0]}: not found\n".encode()
@@ -224,16 +228,16 @@ class LocalBackend(Backend, Endpoints, Exec, Capacity):
         record = attempt.record
         return record is not None and any(attempt.shim(replica.name) for replica in record.replicas)
 
-    def _kill(self, attempt: Attempt) -> list[int]:
+    def _kill(self, attempt: Attempt) -> Sequence[int]:
         """Blocking: end shims first (they would start the command), then everything else."""
         attempt.kill_shims()
         return attempt.kill_survivors()
 
-    def _known(self) -> list[Attempt]:
+    def _known(self) -> Sequence[Attempt]:
         names = sorted(path.name for path in self._attempts.iterdir() if not path.name.startswith("."))
         return [Attempt(self._attempts, name) for name in names]
 
-    def _observe_all(self) -> list[Observation]:
+    def _observe_all(self) -> Observations:
         found = []
         for attempt in self._known():
             attempt.settle()

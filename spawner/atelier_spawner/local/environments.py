@@ -70,9 +70,11 @@ class Environments:
             if lock is not None and _has_requirements(lock):
                 # As root a source package's build would run somebody else's code with all rights.
                 extra = ["--only-binary", ":all:", "--compile-bytecode"] if os.geteuid() == 0 else []
-                await _uv("pip", "install", "--quiet", "--python", str(python), "--require-hashes", *extra, "-r", str(lock))
+                await _uv(
+                    "pip", "install", "--quiet", "--python", str(python), "--require-hashes", *extra, "-r", str(lock)
+                )
             (work / "env" / _DONE).touch()
-            os.chmod(work / "env", 0o755)
+            os.chmod(work / "env", 0o755)  # noqa: S103  # steps of other users run in it
             shutil.rmtree(target, ignore_errors=True)
             os.rename(work / "env", target)
         finally:

@@ -93,7 +93,7 @@ class Launcher:
         await asyncio.gather(*starts)
 
     def _zygote(self, environment: Path, uid: int | None, in_place: bool) -> Zygote:
-        """The zygote for a shim: one for all that execute their command, one per environment and user for the others."""
+        """One zygote for all shims that execute a file, one per environment and user for commands run in place."""
         key = (environment, uid, True) if in_place else (self._own_python, None, False)
         if key not in self._zygotes:
             if in_place:

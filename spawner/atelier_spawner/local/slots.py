@@ -58,9 +58,8 @@ class Slots:
         left = {name: self._free_devices(name) for name in self.accelerators}
         chosen = []
         for item in wanted:
-            if item.accelerators > len(left.get(item.accelerator, [])):
-                if item.accelerators:
-                    raise _busy(item.accelerator)
+            if item.accelerators > len(left.get(item.accelerator, [])) and item.accelerators:
+                raise _busy(item.accelerator)
             pool = left.get(item.accelerator, [])
             chosen.append(tuple(pool[: item.accelerators]))
             del pool[: item.accelerators]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
 
 from atelier_core.workload import Observation
@@ -61,10 +62,8 @@ class Tracker:
         """Signal every live shim of a workload."""
         tracked = self._tracked.get(workload)
         for descriptor in list(tracked.shims.values()) if tracked else ():
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(descriptor, number)
-            except ProcessLookupError:
-                pass
 
     def forget(self, workload: str) -> None:
         """Stop watching a workload."""
@@ -150,8 +149,8 @@ class Tracker:
         asyncio.get_running_loop().remove_reader(descriptor)
         os.close(descriptor)
 
-    def _spawn(self, work: object) -> None:
-        task = asyncio.get_running_loop().create_task(work)  # type: ignore[arg-type]
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

@@ -18,7 +18,9 @@ _ANSWER_LIMIT = 30.0
 class Zygote:
     """One zygote process: interpreter, user and modules to import are fixed."""
 
-    def __init__(self, python: list[str], runtime: Path, log: Path, uid: int | None = None, preload: tuple[str, ...] = ()):
+    def __init__(
+        self, python: list[str], runtime: Path, log: Path, uid: int | None = None, preload: tuple[str, ...] = ()
+    ):
         self._command = [*python, str(runtime), "zygote"]
         self._preload = [item for name in preload for item in ("--preload", name)]
         self._log = log
@@ -84,7 +86,6 @@ class Zygote:
         return self._socket
 
     def _spawn(self, descriptor: int) -> subprocess.Popen[bytes]:
-        rights = {} if self._uid is None else {"user": self._uid, "group": self._uid, "extra_groups": []}
         with open(self._log, "ab") as log:
             return subprocess.Popen(
                 [*self._command, "--socket", str(descriptor), *self._preload],
@@ -95,5 +96,7 @@ class Zygote:
                 cwd="/",
                 pass_fds=(descriptor,),
                 start_new_session=True,
-                **rights,  # type: ignore[arg-type]
+                user=self._uid,
+                group=self._uid,
+                extra_groups=None if self._uid is None else [],
             )

@@ -1,0 +1,172 @@
+"""What only an engine of processes has: slots, the warm worker, users."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+
+import pytest
+
+from atelier_core.errors import Invalid, QuotaExceeded
+from atelier_core.states import Reason, State
+from atelier_core.workload import Output, Resources
+from tests.contract.engine import Engine
+
+
+async def test_slots(engine: Engine) -> None:
+    engine.needs("slots")
+    engine.options.update(cpu=2, accelerators={"nvidia.com/gpu": 2})  # type: ignore[attr-defined]
+    backend = await engine.backend()
+    one = {"resources": Resources(cpu=1, accelerator="nvidia.com/gpu", accelerators=1)}
+    source = "print(os.environ['CUDA_VISIBLE_DEVICES'], flush=True); mark(ID); wait()"
+    specs = [engine.spec(source, role=one) for _ in range(3)]
+    first, second = [await engine.start(backend, spec) for spec in specs[:2]]
+    for spec in specs[:2]:
+        await engine.marked(spec.id)
+    with pytest.raises(QuotaExceeded):
+        await engine.start(backend, specs[2])
+    assert await engine.left_over(specs[2].id) == []
+    capacity = await backend.capacity()  # type: ignore[attr-defined]
+    assert capacity["cpu"] == {"total": 2, "free": 0} and capacity["nvidia.com/gpu"] == {"total": 2, "free": 0}
+    logs = {await engine.log(backend, handle, follow=False) for handle in (first, second)}
+    assert logs == {b"0\n", b"1\n"}
+    await engine.crash(backend)
+    after = await engine.backend()
+    assert (await after.capacity())["cpu"]["free"] == 0  # type: ignore[attr-defined]
+    await after.stop(first, 1)
+    await engine.start(after, specs[2])
+    await engine.marked(specs[2].id)
+
+
+async def test_a_slot_is_free_when_the_command_ends(engine: Engine) -> None:
+    engine.needs("slots")
+    backend = await engine.backend()
+    spec = engine.spec("pass", role={"resources": Resources(cpu=8)})
+    await engine.start(backend, spec)
+    await engine.final(backend, spec.id)
+    await asyncio.sleep(0.05)
+    assert (await backend.capacity())["cpu"]["free"] == 8  # type: ignore[attr-defined]
+
+
+async def test_what_never_fits_is_refused(engine: Engine) -> None:
+    engine.needs("slots")
+    backend = await engine.backend()
+    with pytest.raises(Invalid, match="100 cpu"):
+        await engine.start(backend, engine.spec("pass", role={"resources": Resources(cpu=100)}))
+
+
+async def test_light_step(engine: Engine) -> None:
+    engine.needs("light")
+    source = """
+import sys
+assert __name__ == "__main__" and sys.argv == ["main.py"]
+open(os.environ["ATELIER_OUTPUTS"] + "/model", "w").write("x")
+print("in place", os.environ["ATELIER_ATTEMPT"]); mark(ID)
+"""
+    backend = await engine.backend()
+    for _ in range(2):
+        spec = engine.spec(source, light=True, outputs=(Output(name="model"),))
+        handle = await engine.start(backend, spec)
+        assert (await engine.final(backend, spec.id)).state is State.DONE
+        assert await engine.log(backend, handle) == f"in place {spec.id}\n".encode()
+        assert engine.api.marks(spec.id) == 1
+        assert "model" in engine.api.attempts[spec.id].outputs
+
+
+@pytest.mark.parametrize(
+    ("source", "code", "text"),
+    [
+        ("import sys; sys.exit(5)", 5, b""),
+        ("raise ValueError('broken')", 1, b"ValueError: broken"),
+        ("os._exit(9)", 9, b""),
+        ("import sys; sys.exit('said')", 1, b"said\n"),
+    ],
+)
+async def test_light_step_ends_like_any_other(engine: Engine, source: str, code: int, text: bytes) -> None:
+    engine.needs("light")
+    backend = await engine.backend()
+    spec = engine.spec(source, light=True)
+    handle = await engine.start(backend, spec)
+    seen = await engine.final(backend, spec.id)
+    assert (seen.reason, seen.exit_code) == (Reason.EXIT_CODE, code)
+    log = await engine.log(backend, handle)
+    assert text in log
+    assert b"atelier_runtime" not in log
+
+
+async def test_light_step_lost(engine: Engine) -> None:
+    """The fork carries the attempt's marker, so that even a daemon of it is found after its shim was killed."""
+    engine.needs("light")
+    source = "if os.fork() == 0:\n    os.setsid()\n    if os.fork(): os._exit(0)\n    mark(ID); wait()\nwait()"
+    backend = await engine.backend()
+    spec = engine.spec(source, light=True)
+    handle = await engine.start(backend, spec)
+    await engine.marked(spec.id)
+    await engine.kill_shim(handle, "main-0")
+    assert (await engine.final(backend, spec.id)).reason is Reason.SHIM_LOST
+    assert not [item for item in await engine.left_over(spec.id) if item.startswith("process")]
+
+
+async def test_light_step_outlives_the_control_plane(engine: Engine) -> None:
+    engine.needs("light")
+    spec = engine.spec("mark(ID)\nimport time\ntime.sleep(1)\nmark(ID + '-end')", light=True)
+    first = await engine.backend()
+    await engine.start(first, spec)
+    await engine.marked(spec.id)
+    await engine.crash(first)
+    second = await engine.backend()
+    assert (await engine.final(second, spec.id)).state is State.DONE
+    assert engine.api.marks(spec.id + "-end") == 1
+
+
+async def test_light_timeout(engine: Engine) -> None:
+    engine.needs("light")
+    started = time.monotonic()
+    seen = await engine.run(engine.spec("wait()", light=True, timeout=0.5, grace=0.5))
+    assert seen.reason is Reason.DEADLINE_EXCEEDED
+    assert time.monotonic() - started < 10
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("light", [False, True])
+async def test_runs_as_its_user(engine: Engine, light: bool) -> None:
+    engine.needs("uid")
+    if os.geteuid() != 0:
+        pytest.fail("run this as root")
+    source = """
+import json
+print(json.dumps([os.getresuid(), os.getresgid(), os.getgroups()])); open(os.environ["ATELIER_OUTPUTS"] + "/x", "w").write("x")
+"""
+    backend = await engine.backend()
+    spec = engine.spec(source, uid=61234, light=light, outputs=(Output(name="x"),))
+    handle = await engine.start(backend, spec)
+    seen = await engine.final(backend, spec.id)
+    log = await engine.log(backend, handle)
+    assert seen.state is State.DONE, (seen, log)
+    assert log == b"[[61234, 61234, 61234], [61234, 61234, 61234], []]\n"
+
+
+@pytest.mark.root
+async def test_a_user_sees_no_other_users_attempt(engine: Engine) -> None:
+    engine.needs("uid")
+    backend = await engine.backend()
+    victim = engine.spec("mark(ID); wait()", uid=61235, role={"secret_env": {"KEY": "v"}})
+    await engine.start(backend, victim)
+    await engine.marked(victim.id)
+    folder = engine.attempt(victim.id).folder  # type: ignore[attr-defined]
+    source = f"""
+import os
+found = []
+for path in {[str(folder.parent), str(folder), str(folder / "main-0"), str(folder / "main-0" / "log-main-0")]!r}:
+    try: found.append(sorted(os.listdir(path)) if os.path.isdir(path) else open(path).read())
+    except PermissionError: pass
+    except FileNotFoundError: pass
+try: found.append(open({str(folder / "shim-main-0.json")!r}).read())
+except PermissionError: pass
+print(found)
+"""
+    spy = engine.spec(source, uid=61236)
+    handle = await engine.start(backend, spy)
+    assert (await engine.final(backend, spy.id)).state is State.DONE
+    assert await engine.log(backend, handle) == b"[]\n"
