@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import shutil
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -11,6 +14,9 @@ import pytest
 from tests.contract.engine import Engine
 from tests.contract.engine_local import LocalEngine
 from tests.harness.attempt_api import AttemptApi
+
+
+_numbers = itertools.count()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -25,9 +31,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(scope="session")
-def contract_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def open_folder() -> Iterator[Path]:
+    """A folder that other users can pass through, as the platform's data folder is when it serves several."""
+    folder = Path(tempfile.mkdtemp(prefix="atelier-contract-"))
+    folder.chmod(0o711)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def contract_cache(open_folder: Path) -> Path:
     """Environments, built once for all tests."""
-    return tmp_path_factory.mktemp("cache")
+    cache = open_folder / "cache"
+    cache.mkdir()
+    return cache
 
 
 @pytest.fixture(scope="session")
@@ -40,18 +57,20 @@ def attempt_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AttemptApi
 
 
 @pytest.fixture
-async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Engine]:
+async def engine(request: pytest.FixtureRequest) -> AsyncIterator[Engine]:
     """The engine under test; what a test made is stopped after it."""
-    found = _engine(request, tmp_path)
+    found = _engine(request)
     yield found
     await found.clean()
 
 
-def _engine(request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
+def _engine(request: pytest.FixtureRequest) -> Engine:
     if request.config.getoption("backend", "local") == "kubernetes":
         from tests.contract.engine_kubernetes import make_engine
 
         return make_engine(request)
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     api, cache = request.getfixturevalue("attempt_api"), request.getfixturevalue("contract_cache")
-    return LocalEngine(api, tmp_path / "data", cache, version)
+    data = cache.parent / f"data-{next(_numbers)}"
+    data.mkdir(mode=0o711)
+    return LocalEngine(api, data, cache, version)

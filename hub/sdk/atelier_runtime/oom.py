@@ -8,7 +8,7 @@ _MOUNT = "/sys/fs/cgroup"
 def kills() -> int:
     """The control group's counter; the difference of two readings says whether it happened between them."""
     try:
-        with open("/proc/self/cgroup", encoding="ascii") as file:
+        with open("/proc/self/cgroup", encoding="utf-8") as file:
             lines = [line.strip().split(":", 2) for line in file]
     except OSError:
         return 0
@@ -31,7 +31,7 @@ def _first(*folders: str, name: str) -> int:
 
 def _counter(path: str) -> int | None:
     try:
-        with open(path, encoding="ascii") as file:
+        with open(path, encoding="utf-8") as file:
             for line in file:
                 key, _, value = line.partition(" ")
                 if key == "oom_kill":

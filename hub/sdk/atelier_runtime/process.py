@@ -40,7 +40,7 @@ def read(pid: int) -> Process | None:
 
 def boot_id() -> str:
     """Changes with every boot of the machine; pids of an earlier boot mean nothing."""
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+    with open("/proc/sys/kernel/random/boot_id", encoding="utf-8") as file:
         return file.read().strip()
 
 

@@ -7,6 +7,7 @@ With `in_place` the command, a Python file or module, runs in a fork of this pro
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import importlib
 import json
@@ -23,6 +24,9 @@ from atelier_runtime import files, inplace, shim
 from atelier_runtime.spec import ShimSpec
 
 _LINE = 65536
+# A shim of another user may not be able to read this interpreter's files, so nothing is imported after the fork.
+_CODECS = ("ascii", "idna", "latin-1", "utf-8")
+_MODULES = ("linecache", "runpy", "tokenize", "zlib")
 _PYTHON = re.compile(r"python(3(\.\d+)?)?")
 
 
@@ -31,7 +35,9 @@ def main(descriptor: int, preload: list[str]) -> int:
     connection = socket.socket(fileno=descriptor)
     connection.set_inheritable(False)
     marker = inplace.Marker()
-    for name in preload:
+    for codec in _CODECS:
+        codecs.lookup(codec)
+    for name in (*_MODULES, *preload):
         _preload(name)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps shims that ended
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from atelier_core.errors import BackendUnavailable, Invalid
 from atelier_core.image import Image
+from atelier_spawner.local import interpreters
 
 _DONE = ".complete"
 _LAST_LINES = 12
@@ -64,8 +65,9 @@ class Environments:
     async def _build(self, image: Image, target: Path) -> None:
         work = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=self._folder))
         try:
+            base = await self._interpreter(image.python)
             python = work / "env" / "bin" / "python"
-            await _uv("venv", "--quiet", "--no-project", "--relocatable", "--python", _python(image), str(work / "env"))
+            await _uv("venv", "--quiet", "--no-project", "--relocatable", "--python", base, str(work / "env"))
             lock = image.lock
             if lock is not None and _has_requirements(lock):
                 # As root a source package's build would run somebody else's code with all rights.
@@ -79,6 +81,16 @@ class Environments:
             os.rename(work / "env", target)
         finally:
             await asyncio.to_thread(shutil.rmtree, work, ignore_errors=True)
+
+    async def _interpreter(self, version: str) -> str:
+        """What an environment of this Python version is built from."""
+        found = interpreters.find(version, shared=os.geteuid() == 0)
+        if found is not None:
+            return found
+        folder = self._folder.parent / "python"
+        if interpreters.fetched(folder, version) is None:
+            await _uv("python", "install", "--quiet", "--install-dir", str(folder), version)
+        return str(interpreters.fetched(folder, version) or version)
 
 
 @contextlib.contextmanager
@@ -106,11 +118,6 @@ def _has_requirements(lock: Path) -> bool:
     return any(line.strip() and not line.lstrip().startswith("#") for line in lines)
 
 
-def _python(image: Image) -> str:
-    own = f"{sys.version_info.major}.{sys.version_info.minor}"
-    return sys.executable if image.python == own else image.python
-
-
 async def _uv(*arguments: str) -> None:
     program = Path(sys.executable).with_name("uv")
     process = await asyncio.create_subprocess_exec(
@@ -119,6 +126,7 @@ async def _uv(*arguments: str) -> None:
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
+        umask=0o022,
     )
     output, _ = await process.communicate()
     if not process.returncode:
