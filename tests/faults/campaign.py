@@ -1,0 +1,170 @@
+"""Kills processes at random moments while pipelines run, and counts from outside what happened.
+
+Every step appends its attempt id, fsynced, to a file that the platform does not know. Whatever is killed: each run ends
+right, and no attempt id stands there twice.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from atelier_sdk import AtelierError, Client
+from sqlalchemy import create_engine, text
+
+from tests.harness.control_plane import ControlPlane, pipeline, submit
+
+STEP = """\
+import os, sys, time
+fd = os.open(os.environ["COUNT_FILE"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+os.write(fd, (os.environ["ATELIER_ATTEMPT"] + "\\n").encode())
+os.fsync(fd)
+os.close(fd)
+time.sleep(float(os.environ.get("STEP_SECONDS", "0.25")))
+total = 1
+for name in sorted(os.listdir(os.environ["ATELIER_INPUTS"])):
+    with open(os.path.join(os.environ["ATELIER_INPUTS"], name)) as file:
+        total += int(file.read())
+with open(os.path.join(os.environ["ATELIER_OUTPUTS"], "total"), "w") as file:
+    file.write(str(total))
+print("total", total)
+"""
+
+
+def two_second_pipeline(count_file: str, **extras: Any) -> dict[str, Any]:
+    """Two chains of three between a first and a last step: eight steps, about two seconds, artifacts in between."""
+
+    def step(*needs: str) -> dict[str, Any]:
+        return {
+            "file": "step.py",
+            "needs": needs,
+            "inputs": {need: {"node": need, "output": "total"} for need in needs},
+            "outputs": {"total": "any"},
+            "env": {"COUNT_FILE": count_file},
+            "image": "python",
+            **extras,
+        }
+
+    chains = {f"{side}{i}": step(f"{side}{i - 1}" if i else "first") for side in "ab" for i in range(3)}
+    return pipeline({"first": step(), **chains, "last": step("a2", "b2")})
+
+
+EXPECTED_STARTS = 8
+
+
+@dataclass
+class Campaign:
+    """Keeps `instances` runs going while `strike` hits again and again; then says what became of them."""
+
+    plane: ControlPlane
+    client: Client
+    project: str
+    folder: Path
+    on: str
+    instances: int = 3
+    count_file: Path | None = None
+    runs: list[str] = field(default_factory=list)
+    phases: Counter[str] = field(default_factory=Counter)
+    submitted: int = 0
+
+    def prepare(self) -> None:
+        """Write the pipeline's folder."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.count_file = self.count_file or self.folder.parent / "starts.txt"
+        self.count_file.touch()
+        self.count_file.chmod(0o666)
+        (self.folder / "step.py").write_text(STEP)
+
+    def start_run(self, **extras: Any) -> None:
+        """Submit one more run; the same key is used until the platform has answered."""
+        self.submitted += 1
+        document = two_second_pipeline(str(self.count_file), **extras)
+        key = f"campaign-{self.submitted}"
+        self.runs.append(submit(self.client, self.project, self.folder, document, on=self.on, idempotency_key=key))
+
+    def open_runs(self) -> list[str]:
+        """Those that have not ended."""
+        return [run for run in self.runs if self.client.runs.get(self.project, run).state not in _ENDED]
+
+    def hit(self, times: int, strike: Callable[[], None], seed: int = 0, longest: float = 1.5) -> None:
+        """Strike at random moments, with the phase of the engine noted at each."""
+        chance = random.Random(seed)
+        for _ in range(times):
+            while len(self.open_runs()) < self.instances:
+                self.start_run()
+            time.sleep(chance.uniform(0.02, longest))
+            self.phases[phase(self.plane)] += 1
+            strike()
+
+    def finish(self, seconds: float = 120) -> None:
+        """Wait until all runs have ended and nothing is left to clean."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            try:
+                if not self.open_runs() and not leftovers(self.plane):
+                    return
+            except AtelierError:
+                pass
+            time.sleep(0.2)
+        raise AssertionError(f"still open: {self.open_runs()}; rows: {leftovers(self.plane)}")
+
+    def starts(self) -> Counter[str]:
+        """How often each attempt started its command, counted from outside."""
+        assert self.count_file is not None
+        return Counter(self.count_file.read_text().split())
+
+    def states(self) -> Counter[str]:
+        """How the runs ended."""
+        return Counter(self.client.runs.get(self.project, run).state for run in self.runs)
+
+    def second_attempts(self) -> list[str]:
+        """Attempts beyond the first, with the reason of the one before."""
+        rows = query(self.plane, "SELECT id, number, reason, message FROM attempts ORDER BY subject, step, number")
+        return [str(row) for row in rows if row[1] > 1]
+
+    def report(self) -> str:
+        """One paragraph of figures."""
+        phases = ", ".join(f"{name} {count}" for name, count in self.phases.most_common())
+        return (
+            f"{sum(self.phases.values())} strikes ({phases}); {len(self.runs)} runs: {dict(self.states())}; "
+            f"{sum(self.starts().values())} starts of {len(self.starts())} attempts; "
+            f"{len(self.second_attempts())} second attempts"
+        )
+
+
+_ENDED = ("done", "failed", "stopped")
+
+
+def query(plane: ControlPlane, statement: str) -> list[Any]:
+    """Look into the control plane's database from outside."""
+    engine = create_engine(f"sqlite:///{plane.folder}/data/atelier.sqlite")
+    try:
+        with engine.connect() as connection:
+            return list(connection.execute(text(statement)))
+    finally:
+        engine.dispose()
+
+
+def phase(plane: ControlPlane) -> str:
+    """What the engine is busy with, from its rows: the least finished attempt decides."""
+    rows = dict(query(plane, "SELECT state, count(*) FROM attempts WHERE cleaned = 0 GROUP BY state"))
+    for state in ("queued", "starting", "stopping", "running"):
+        if rows.get(state):
+            return state
+    return "cleaning" if rows else "idle"
+
+
+def leftovers(plane: ControlPlane) -> list[Any]:
+    """Rows that are not where they end."""
+    return query(
+        plane,
+        "SELECT 'attempt', id, state, reason FROM attempts WHERE cleaned = 0"
+        " UNION ALL SELECT 'step', id, state, reason FROM steps"
+        " WHERE state NOT IN ('done', 'failed', 'stopped', 'skipped')"
+        " UNION ALL SELECT 'run', id, state, reason FROM runs WHERE state NOT IN ('done', 'failed', 'stopped')",
+    )

@@ -1,0 +1,90 @@
+"""The control plane and shims are killed while pipelines run on the laptop's engine."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.faults.campaign import EXPECTED_STARTS, Campaign, query
+from tests.harness.control_plane import ControlPlane
+from tests.harness.hub import TestHub
+
+
+@pytest.fixture
+def plane(tmp_path: Path, hub: TestHub):
+    plane = ControlPlane(tmp_path / "plane", hub)
+    plane.start()
+    yield plane
+    plane.stop()
+
+
+@pytest.fixture
+def campaign(plane: ControlPlane, tmp_path: Path) -> Campaign:
+    campaign = Campaign(plane, plane.client("kim"), "kim", tmp_path / "folder", on="local")
+    campaign.prepare()
+    return campaign
+
+
+def test_a_killed_control_plane_loses_nothing_and_does_nothing_twice(campaign: Campaign, kills: int, capsys):
+    def strike() -> None:
+        campaign.plane.kill()
+        campaign.plane.start()
+
+    campaign.hit(kills, strike)
+    campaign.finish()
+    with capsys.disabled():
+        print(f"\ncontrol plane killed: {campaign.report()}")
+    assert set(campaign.states()) == {"done"}
+    assert max(campaign.starts().values()) == 1
+    assert len(campaign.starts()) == EXPECTED_STARTS * len(campaign.runs)
+    assert campaign.second_attempts() == []
+
+
+def test_a_killed_shim_is_followed_by_one_second_attempt(campaign: Campaign, kills: int, capsys):
+    chance, killed = random.Random(1), 0
+
+    def strike() -> None:
+        nonlocal killed
+        shims = running_shims(campaign.plane.folder)
+        if shims:
+            victim = chance.choice(shims)
+            try:
+                os.kill(victim, signal.SIGKILL)
+                killed += 1
+            except ProcessLookupError:
+                pass
+
+    campaign.hit(max(3, kills // 2), strike, seed=2)
+    campaign.finish()
+    with capsys.disabled():
+        print(f"\n{killed} shims killed: {campaign.report()}")
+    assert set(campaign.states()) == {"done"}
+    assert max(campaign.starts().values()) == 1
+    assert 0 < len(campaign.second_attempts()) <= killed
+    lost = query(campaign.plane, "SELECT DISTINCT reason FROM attempts WHERE state = 'failed'")
+    assert {row[0] for row in lost} == {"ShimLost"}
+
+
+def test_nothing_survives_a_cancelled_run(campaign: Campaign):
+    campaign.start_run()
+    time.sleep(0.6)
+    campaign.client.runs.cancel("kim", campaign.runs[0])
+    campaign.finish(30)
+    assert set(campaign.states()) == {"stopped"}
+    assert running_shims(campaign.plane.folder) == []
+
+
+def running_shims(folder: Path) -> list[int]:
+    """Process ids of the shims of this control plane, found by what they have in their environment or claims."""
+    found = []
+    for claim in (folder / "data" / "backends" / "local" / "attempts").glob("*/**/claim-*"):
+        text = claim.read_text(errors="replace")
+        pid = int(text.partition('"pid":')[2].strip().split(",")[0].strip(" }") or 0)
+        if pid and Path(f"/proc/{pid}").exists():
+            found.append(pid)
+    return found
