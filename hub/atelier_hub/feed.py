@@ -110,6 +110,11 @@ class Feed:
         self.closed = True
         self._arrived.set()
 
+    def end_streams_soon(self) -> None:
+        """`end_streams` from another thread."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self.end_streams)
+
     def _wake_from_thread(self) -> None:
         loop = self._loop
         if loop is not None and not loop.is_closed():
@@ -238,6 +243,7 @@ class Visitor:
 
 @router.get("/events", response_class=EventSourceResponse)
 async def events(
+    *,
     request: Request,
     ctx: Ctx,
     access: Annotated[Access, Depends(require("signed-in"))],

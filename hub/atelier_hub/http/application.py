@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import RouteContext, iter_route_contexts
@@ -21,7 +21,8 @@ from atelier_hub.http.limits import BodyLimit
 log = logging.getLogger(__name__)
 VERSION = "0.1.0"
 STOP_SECONDS = 20.0
-_ERRORS = {code: {"model": errors.ErrorBody} for code in (401, 403, 404, 409, 413, 422, 503)}
+_STATUSES = (401, 403, 404, 409, 412, 413, 422, 428, 503, 507)
+_ERRORS: dict[int | str, dict[str, Any]] = {status: {"model": errors.ErrorBody} for status in _STATUSES}
 router = APIRouter(tags=["platform"])
 
 

@@ -70,7 +70,7 @@ class ForWorkloads:
             await answer(NotFound("There is nothing at this address."))(scope, receive, send)
             return
         full = self._base + path[1]
-        await self._app(scope | {"path": full, "raw_path": full.encode()}, receive, send)
+        await self._app({**scope, "path": full, "raw_path": full.encode()}, receive, send)
 
 
 class _Server(uvicorn.Server):

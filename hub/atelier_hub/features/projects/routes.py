@@ -12,7 +12,7 @@ from atelier_core.errors import Forbidden, Invalid
 from atelier_hub.auth import Access, Role, require
 from atelier_hub.context import Context, Ctx
 from atelier_hub.features.projects import service
-from atelier_hub.features.projects.service import Member, MemberKind, Project, SecretName
+from atelier_hub.features.projects.service import Member, MemberKind, Project, SecretName, Who
 from atelier_hub.http.etag import IfMatch, set_etag
 from atelier_hub.http.paging import Page, PagingQuery
 
@@ -124,6 +124,7 @@ def get_project(
 
 @router.patch("/projects/{project}")
 def change_project(
+    *,
     ctx: Ctx,
     project: str,
     body: ProjectFields,
@@ -167,13 +168,14 @@ def add_member(
 ) -> Member:
     """Add a user or a hub group."""
     with ctx.db.write() as session:
-        member = service.add_member(session, access.actor, project, body.kind, body.name, body.role)
+        member = service.add_member(session, access.actor, project, Who(body.kind, body.name), body.role)
     set_etag(response, member.version)
     return member
 
 
 @router.patch("/projects/{project}/members/{kind}/{name}")
 def change_member(
+    *,
     ctx: Ctx,
     project: str,
     kind: MemberKind,
@@ -185,13 +187,16 @@ def change_member(
 ) -> Member:
     """Give a member another role."""
     with ctx.db.write() as session:
-        member = service.change_member(session, access.actor, project, kind, name, if_match, body.role)
+        member = service.change_member(
+            session, access.actor, project, Who(kind, name), expected=if_match, role=body.role
+        )
     set_etag(response, member.version)
     return member
 
 
 @router.delete("/projects/{project}/members/{kind}/{name}", status_code=204)
 def remove_member(
+    *,
     ctx: Ctx,
     project: str,
     kind: MemberKind,
@@ -204,7 +209,7 @@ def remove_member(
     if not myself and "members:write" not in access.scopes:
         raise Forbidden("Only an owner may remove others.", hint="Ask an owner of the project.")
     with ctx.db.write() as session:
-        service.remove_member(session, access.actor, project, kind, name, if_match)
+        service.remove_member(session, access.actor, project, Who(kind, name), if_match)
 
 
 @router.get("/projects/{project}/secrets")
@@ -226,13 +231,14 @@ def add_secret(
 ) -> SecretName:
     """Keep a new secret, encrypted."""
     with ctx.db.write() as session:
-        secret = service.add_secret(session, ctx.keyring, access.actor, project, body.name, body.value)
+        secret = service.add_secret(session, ctx.keyring, access.actor, project, name=body.name, value=body.value)
     set_etag(response, secret.version)
     return secret
 
 
 @router.put("/projects/{project}/secrets/{name}")
 def change_secret(
+    *,
     ctx: Ctx,
     project: str,
     name: SecretPath,
@@ -243,7 +249,9 @@ def change_secret(
 ) -> SecretName:
     """Replace the value of a secret."""
     with ctx.db.write() as session:
-        secret = service.change_secret(session, ctx.keyring, access.actor, project, name, if_match, body.value)
+        secret = service.change_secret(
+            session, ctx.keyring, access.actor, project, name=name, expected=if_match, value=body.value
+        )
     set_etag(response, secret.version)
     return secret
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import select
@@ -43,6 +43,13 @@ class Project(BaseModel):
     created_at: datetime
     created_by: str
     version: int
+
+
+class Who(NamedTuple):
+    """Whom a membership is about."""
+
+    kind: MemberKind
+    name: str
 
 
 class Member(BaseModel):
@@ -194,12 +201,14 @@ def members(session: Session, project: str, paging: Paging) -> Page[Member]:
     return fetch(session, statement, [MemberRow.kind, MemberRow.name], paging, convert=Member.model_validate)
 
 
-def add_member(session: Session, actor: Actor, project: str, kind: MemberKind, name: str, role: Role) -> Member:
+def add_member(session: Session, actor: Actor, project: str, who: Who, role: Role) -> Member:
     """Give a user or a hub group a role."""
     _row(session, project, lock=True)
-    if session.get(MemberRow, (project, kind, name)) is not None:
-        raise Conflict(f"The {kind} {name!r} is a member already.", code="exists", hint="Change the role instead.")
-    row = MemberRow(project=project, kind=kind, name=name, role=role)
+    if session.get(MemberRow, (project, *who)) is not None:
+        raise Conflict(
+            f"The {who.kind} {who.name!r} is a member already.", code="exists", hint="Change the role instead."
+        )
+    row = MemberRow(project=project, kind=who.kind, name=who.name, role=role)
     session.add(row)
     session.flush()
     _say(session, "added", row, actor)
@@ -207,10 +216,10 @@ def add_member(session: Session, actor: Actor, project: str, kind: MemberKind, n
 
 
 def change_member(
-    session: Session, actor: Actor, project: str, kind: MemberKind, name: str, expected: int | None, role: Role
+    session: Session, actor: Actor, project: str, who: Who, *, expected: int | None, role: Role
 ) -> Member:
     """Give a member another role."""
-    row = _member(session, project, kind, name)
+    row = _member(session, project, who)
     check_version(expected, row.version)
     if role != Role.OWNER:
         _keep_an_owner(session, row)
@@ -219,22 +228,20 @@ def change_member(
     return Member.model_validate(row)
 
 
-def remove_member(
-    session: Session, actor: Actor, project: str, kind: MemberKind, name: str, expected: int | None
-) -> None:
+def remove_member(session: Session, actor: Actor, project: str, who: Who, expected: int | None) -> None:
     """End a membership."""
-    row = _member(session, project, kind, name)
+    row = _member(session, project, who)
     check_version(expected, row.version)
     _keep_an_owner(session, row)
     session.delete(row)
     _say(session, "removed", row, actor)
 
 
-def _member(session: Session, project: str, kind: str, name: str) -> MemberRow:
+def _member(session: Session, project: str, who: Who) -> MemberRow:
     _row(session, project, lock=True)  # one change of members at a time, or two owners could leave at once
-    row = session.get(MemberRow, (project, kind, name))
+    row = session.get(MemberRow, (project, *who))
     if row is None:
-        raise NotFound(f"The {kind} {name!r} is not a member of {project!r}.")
+        raise NotFound(f"The {who.kind} {who.name!r} is not a member of {project!r}.")
     return row
 
 
@@ -263,7 +270,7 @@ def secret_names(session: Session, project: str, paging: Paging) -> Page[SecretN
     return fetch(session, statement, [SecretRow.name], paging, convert=SecretName.model_validate)
 
 
-def add_secret(session: Session, keyring: Keyring, actor: Actor, project: str, name: str, value: str) -> SecretName:
+def add_secret(session: Session, keyring: Keyring, actor: Actor, project: str, *, name: str, value: str) -> SecretName:
     """Keep a new secret."""
     _row(session, project)
     if session.get(SecretRow, (project, name)) is not None:
@@ -276,7 +283,7 @@ def add_secret(session: Session, keyring: Keyring, actor: Actor, project: str, n
 
 
 def change_secret(
-    session: Session, keyring: Keyring, actor: Actor, project: str, name: str, expected: int | None, value: str
+    session: Session, keyring: Keyring, actor: Actor, project: str, *, name: str, expected: int | None, value: str
 ) -> SecretName:
     """Replace the value of a secret."""
     row = _secret(session, project, name)
