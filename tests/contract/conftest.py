@@ -14,6 +14,9 @@ import pytest
 from tests.contract.engine import Engine
 from tests.contract.engine_local import LocalEngine
 from tests.harness.attempt_api import AttemptApi
+from tests.harness.cluster.fixtures import cluster
+
+__all__ = ["cluster"]
 
 
 _numbers = itertools.count()

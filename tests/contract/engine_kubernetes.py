@@ -20,7 +20,7 @@ from atelier_spawner.kubernetes.options import KubernetesOptions
 from tests.contract.engine import Engine
 from tests.harness.attempt_api import AttemptApi
 from tests.harness.cluster import images
-from tests.harness.cluster.fixtures import Cluster, cluster_or_fail
+from tests.harness.cluster.fixtures import Cluster
 from tests.harness.cluster.runtime import publish_runtime
 
 _KINDS = "pods,jobs,deployments,replicasets,services,secrets"
@@ -80,7 +80,7 @@ def make_engine(request: pytest.FixtureRequest) -> KubernetesEngine:
 
 
 def _share(request: pytest.FixtureRequest) -> Shared:
-    cluster = cluster_or_fail()
+    cluster: Cluster = request.getfixturevalue("cluster")
     folder = tempfile.TemporaryDirectory(prefix="attempts-")
     api = AttemptApi(Path(folder.name), cluster.advertise_host or "127.0.0.1")
     api.start()

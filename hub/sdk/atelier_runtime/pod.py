@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import shutil
 import signal
@@ -33,6 +34,9 @@ _SHARED = ".atelier"
 _PIECE = 65536
 _WAIT = 0.05
 _REFUSED = 75
+_LAST_WORDS = "/dev/termination-log"
+_LAST_WORDS_LIMIT = 4096
+_MESSAGE_LIMIT = 500
 
 
 def init(spec_path: str, root: str, runtime: str = "") -> int:
@@ -90,7 +94,9 @@ def _run_once(spec: ShimSpec, root: str) -> int:
         _share(spec.path("outputs"))
         _share(spec.path("results"))
         _write(root, "exit.json", ended)
-    return _exit_code(ended, _wait_stored(root))
+    stored = _wait_stored(root)
+    _leave_last_words(ended, stored)
+    return _exit_code(ended, stored)
 
 
 def sidecar(spec_path: str, root: str) -> int:
@@ -162,6 +168,18 @@ def _wait_stored(root: str) -> dict[str, Any]:
         if stored is not None:
             return stored
         time.sleep(_WAIT)
+
+
+def _leave_last_words(ended: dict[str, Any], stored: dict[str, Any]) -> None:
+    """The cluster keeps these with the container's status: how it ended, for who missed the report."""
+    if not os.path.exists(_LAST_WORDS):
+        return
+    reason = stored.get("reason") or ended.get("reason", "")
+    message = str(stored.get("message") or ended.get("message", ""))[:_MESSAGE_LIMIT]
+    words = {"exit_code": ended.get("exit_code"), "reason": reason, "message": message}
+    whole = json.dumps({**words, "stored": stored.get("stored", False), "values": stored.get("values", {})})
+    with contextlib.suppress(OSError), open(_LAST_WORDS, "w", encoding="utf-8") as file:
+        file.write(whole if len(whole.encode()) <= _LAST_WORDS_LIMIT else json.dumps(words))
 
 
 def _exit_code(ended: dict[str, Any], stored: dict[str, Any]) -> int:

@@ -44,7 +44,7 @@ class Sidecar:
                 if ended is not None:
                     self._finish(ended)
         except AttemptOver:
-            self._write_stored(False)
+            self._write_stored(Outcome())
         while not self._stopping:
             time.sleep(_WAIT)
         return 0
@@ -113,7 +113,7 @@ class Sidecar:
                 "outputs": result.outputs,
             },
         )
-        self._write_stored(result.stored)
+        self._write_stored(result)
 
     def _store(self, result: Outcome) -> None:
         if not self._spec.stores:
@@ -134,8 +134,8 @@ class Sidecar:
         except (ApiError, Unreachable) as error:
             print(f"{path}: {error}", flush=True)  # the engine's watch sees the pod's end
 
-    def _write_stored(self, stored: bool) -> None:
-        files.write_json(os.path.join(self._shared, "stored.json"), {"stored": stored}, mode=0o644)
+    def _write_stored(self, result: Outcome) -> None:
+        files.write_json(os.path.join(self._shared, "stored.json"), result.document(), mode=0o644)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         """The step's container has ended, or the pod is being deleted: finish what can be finished."""

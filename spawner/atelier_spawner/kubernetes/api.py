@@ -187,9 +187,7 @@ class Api:
         finally:
             response.close()
 
-    async def websocket(
-        self, path: str, query: Pairs, protocol: str
-    ) -> aiohttp.ClientWebSocketResponse:
+    async def websocket(self, path: str, query: Pairs, protocol: str) -> aiohttp.ClientWebSocketResponse:
         """Open a websocket (exec)."""
         headers: dict[str, str] = {}
         await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, "GET", None)

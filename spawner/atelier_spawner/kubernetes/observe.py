@@ -92,7 +92,7 @@ def observe(pods: Iterable[Pod], patience: Patience, now: datetime) -> Observati
         exit_code=decisive.replica.exit_code if state in (State.DONE, State.FAILED) else None,
         replicas=tuple(each.replica for each in sorted(seen, key=lambda each: _natural(each.replica.name))),
         values=report.get("values") or {},
-        reported=state is State.DONE or bool(report),
+        reported="stored" in report,
         started_at=min(started) if started else None,
         observed_at=now,
     )
@@ -354,12 +354,14 @@ def _report(terminated: dict[str, Any]) -> dict[str, Any] | None:
         document = json.loads(text)
     except ValueError:
         return None
-    return document if isinstance(document, dict) and "exit_code" in document else None
+    if not isinstance(document, dict) or not isinstance(document.get("exit_code", ""), int | None):
+        return None
+    return document
 
 
-def _exit_code(main: dict[str, Any], report: dict[str, Any] | None) -> int:
-    code = (report or {}).get("exit_code")
-    return code if isinstance(code, int) else int(main["exitCode"])
+def _exit_code(main: dict[str, Any], report: dict[str, Any] | None) -> int | None:
+    """The command's; the wrapper's differs where the command succeeded and the rest did not."""
+    return report["exit_code"] if report else int(main["exitCode"])
 
 
 def _reason(text: str) -> Reason:

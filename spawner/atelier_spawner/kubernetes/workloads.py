@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from typing import Any
 
 from atelier_core.workload import Role, Topology, WorkloadSpec
 from atelier_spawner.kubernetes.labels import ROLE, WORKLOAD, namespace_of, object_name, role_object
 from atelier_spawner.kubernetes.pods import ROOT, Build, Manifest, pod_template, ports_of
+from atelier_spawner.shim import gang, shim_document, shim_spec
 
 RENDEZVOUS_PORT = 29500
 
@@ -22,7 +24,7 @@ def secrets(build: Build) -> list[Manifest]:
             "type": "Opaque",
             "metadata": _metadata(build, role_object(build.spec, role), role),
             "immutable": True,
-            "data": {"shim.json": base64.b64encode(json.dumps(shim_document(build, role)).encode()).decode()},
+            "data": {"shim.json": base64.b64encode(json.dumps(orders(build, role)).encode()).decode()},
         }
         for role in build.spec.roles
     ]
@@ -72,46 +74,16 @@ def is_gang(spec: WorkloadSpec) -> bool:
     return spec.kind == "job" and (spec.topology is Topology.GANG or spec.replicas > 1)
 
 
-def shim_document(build: Build, role: Role) -> dict[str, Any]:
-    """The content of `shim.json` for the pods of `role`; `-*` stands for the pod's completion index."""
+def orders(build: Build, role: Role) -> dict[str, Any]:
+    """The content of `shim.json` for the pods of `role`; a pod of a gang fills in its completion index."""
     spec = build.spec
-    gang = is_gang(spec)
     ports = {f"ATELIER_PORT_{port.name.upper().replace('-', '_')}": str(port.port) for port in ports_of(role)}
-    document: dict[str, Any] = {
-        "attempt": spec.id,
-        "replica": f"{role.name}-*" if gang else f"{role.name}-0",
-        "index": 0,
-        "url": spec.url,
-        "token": spec.token,
-        "root": ROOT,
-        "command": list(role.command),
-        "env": {"ATELIER_PROJECT": spec.project, **ports, **role.env, **role.secret_env},
-        "workdir": spec.workdir,
-        "parameters": spec.parameters,
-        "code": [code.model_dump() for code in spec.code],
-        "inputs": [item.model_dump() for item in spec.inputs],
-        "outputs": [item.model_dump() for item in spec.outputs],
-        "timeout": spec.timeout,
-        "grace": spec.grace,
-        "kind": spec.kind,
-        "stores": spec.kind == "job" and role is spec.roles[0],
-        "claim": "http" if spec.kind == "job" else "none",
-        "uid": None,
-    }
-    if gang:
-        document["gang"] = _gang(spec, role)
-    return document
-
-
-def _gang(spec: WorkloadSpec, role: Role) -> dict[str, Any]:
-    first = role_object(spec, spec.roles[0])
-    before = spec.roles[: spec.roles.index(role)]
-    return {
-        "size": spec.replicas,
-        "address": f"{first}-0.{object_name(spec.id)}",
-        "port": RENDEZVOUS_PORT,
-        "base": sum(each.count for each in before),
-    }
+    engine: dict[str, Any] = {"root": ROOT, "env": ports, "claim": "http" if spec.kind == "job" else "none"}
+    if is_gang(spec):
+        first = role_object(spec, spec.roles[0])
+        engine["gang"] = gang(spec, role, f"{first}-0.{object_name(spec.id)}", RENDEZVOUS_PORT)
+    made = shim_spec(spec, role, None if is_gang(spec) else 0, **engine)
+    return shim_document(replace(made, uid=None))  # the pod runs as that user from the start
 
 
 def _metadata(build: Build, name: str, role: Role | None = None) -> Manifest:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
@@ -14,25 +13,18 @@ import pytest
 from atelier_core.backend import BackendSettings
 from atelier_core.workload import Handle, Resources, Role, WorkloadSpec
 from atelier_spawner.kubernetes.backend import KubernetesBackend
-from atelier_spawner.kubernetes.runtime_image import build_image_root
 from tests.harness.attempt_api import AttemptApi
-from tests.harness.cluster import images, layers
+from tests.harness.cluster import images
 from tests.harness.cluster.fixtures import Cluster, cluster
+from tests.harness.cluster.runtime import publish_runtime
 
 __all__ = ["cluster"]
 
 
 @pytest.fixture(scope="session")
-def runtime_image(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> str:
+def runtime_image(cluster: Cluster) -> str:
     """The runtime image, in the registry that pods pull from."""
-    given = os.environ.get("ATELIER_TEST_RUNTIME_IMAGE")
-    if given:
-        return given
-    work: Path = tmp_path_factory.mktemp("runtime")
-    root = build_image_root(work / "root")
-    layers.pack_tree(root, work / "layer.tar")
-    layer = layers.store(work / "layer.tar")
-    return cluster.publish(images.Image(f"atelier/runtime:{layer.digest[7:19]}", (layer,)))
+    return publish_runtime(cluster)
 
 
 @pytest.fixture(scope="session")

@@ -187,6 +187,8 @@ def test_the_secret_holds_what_the_shim_is_told(workload_specs: Specs) -> None:
         "stores": True,
         "claim": "http",
         "uid": None,
+        "gang": None,
+        "cache": "",
     }
 
 

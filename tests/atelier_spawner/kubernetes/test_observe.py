@@ -59,10 +59,13 @@ def disrupted(reason: str) -> list[dict[str, str]]:
     return [{"type": "DisruptionTarget", "status": "True", "reason": reason, "message": f"by {reason}"}]
 
 
-REPORT = {"exit_code": 3, "reason": "ExitCode", "message": "It said no.", "values": {"a": 1}}
+REPORT = {"exit_code": 3, "reason": "ExitCode", "message": "It said no.", "stored": False, "values": {"a": 1}}
+UNSTORED = {"exit_code": 0, "reason": "OutputMissing", "message": "No model.", "stored": False, "values": {}}
 FAILURES = [
     ("exit code", {"containerStatuses": main(ended(3))}, Reason.EXIT_CODE, 3),
     ("own report", {"containerStatuses": main(ended(3, message=json.dumps(REPORT)))}, Reason.EXIT_CODE, 3),
+    ("no output", {"containerStatuses": main(ended(1, message=json.dumps(UNSTORED)))}, Reason.OUTPUT_MISSING, 0),
+    ("forged report", {"containerStatuses": main(ended(4, message='{"exit_code": "0"}'))}, Reason.EXIT_CODE, 4),
     ("memory", {"containerStatuses": main(ended(137, "OOMKilled"))}, Reason.OOM_KILLED, 137),
     ("wrapper killed", {"containerStatuses": main(ended(137))}, Reason.SHIM_LOST, 137),
     ("pod deleted", {"containerStatuses": main(ended(143)), "deleted": True}, Reason.GONE, 143),
@@ -108,7 +111,7 @@ def test_the_shims_own_words_and_values_are_taken_over() -> None:
 
 def test_a_command_that_survived_a_memory_kill_has_succeeded() -> None:
     seen = observe([pod(containerStatuses=main(ended(0, "OOMKilled")))], PATIENCE, NOW)
-    assert (seen.state, seen.exit_code, seen.reported) == (State.DONE, 0, True)
+    assert (seen.state, seen.exit_code) == (State.DONE, 0)
 
 
 PULLING = {"waiting": {"reason": "ImagePullBackOff", "message": "not found"}}

@@ -1,0 +1,24 @@
+"""The runtime image in the rig's registry, made from this checkout."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from atelier_spawner.kubernetes.runtime_image import build_image_root
+
+from . import images, layers
+from .fixtures import Cluster
+
+
+def publish_runtime(cluster: Cluster) -> str:
+    """Build and publish it; on a cluster of someone else ATELIER_TEST_RUNTIME_IMAGE names the one to use."""
+    given = os.environ.get("ATELIER_TEST_RUNTIME_IMAGE")
+    if given:
+        return given
+    with tempfile.TemporaryDirectory() as folder:
+        root, tar = build_image_root(Path(folder) / "root"), Path(folder) / "layer.tar"
+        layers.pack_tree(root, tar)
+        layer = layers.store(tar)
+    return cluster.publish(images.Image(f"atelier/runtime:{layer.digest[7:19]}", (layer,)))
