@@ -73,7 +73,8 @@ class Scope:
         known = self.context.images
         if given in known:
             return given
-        return next((one.name for one in known.values() if one.reference == given), given)
+        same = (one.name for one in known.values() if one.reference == given or one.reference.endswith(f"/{given}"))
+        return next(same, given)
 
 
 def output_of(scope: Scope, node: Node, name: str, source: Source) -> tuple[OutputRef, str] | None:
