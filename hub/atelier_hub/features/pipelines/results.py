@@ -6,14 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import datetime
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy.orm import Session
 
 from atelier_core.errors import AtelierError, NotFound
 from atelier_core.states import State
-from atelier_hub.artifacts.store import ArtifactStore
 from atelier_hub.context import Context
 from atelier_hub.engine import store
 from atelier_hub.engine.driver import Driver
@@ -156,17 +154,3 @@ class _Follower:
                 if fresh:
                     self._at += len(fresh)
                     yield fresh
-
-
-class ResultView(BaseModel):
-    """One view of a result: `kind` is table, image, text, html, echarts or metrics; `data` is what to draw."""
-
-    kind: str
-    title: str = ""
-    data: Any = None
-    problem: str = ""
-
-
-def views(artifacts: ArtifactStore, artifact: Artifact) -> list[ResultView]:
-    """The views in a stored results folder."""
-    return []

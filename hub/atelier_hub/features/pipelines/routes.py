@@ -17,9 +17,10 @@ from atelier_hub.engine.routes import router as attempts
 from atelier_hub.features.pipelines import results, service, snapshots
 from atelier_hub.features.pipelines.offer import Offer, image_body, template_body, template_summary
 from atelier_hub.features.pipelines.reconcile import Runs
-from atelier_hub.features.pipelines.results import ArtifactBody, AttemptBody, ResultView
+from atelier_hub.features.pipelines.results import ArtifactBody, AttemptBody
 from atelier_hub.features.pipelines.service import ProblemBody, Revision, RevisionDocument, Run, Step
 from atelier_hub.features.pipelines.snapshots import DIGEST
+from atelier_hub.features.pipelines.views import ResultView, views
 from atelier_hub.http.paging import Page, PagingQuery
 
 router = APIRouter(tags=["pipelines"])
@@ -200,7 +201,7 @@ def step_results(project: str, run: Id, step: StepName, ctx: Ctx, access: Reader
     with ctx.db.read() as session:
         service.get_step(session, project, run, step)
         artifact = results.results_artifact(session, run, step)
-    return Page(items=results.views(ctx.store, artifact) if artifact else [])
+    return Page(items=views(ctx.store, artifact.digest) if artifact else [])
 
 
 @router.get("/projects/{project}/runs/{run}/artifacts")

@@ -52,7 +52,7 @@ def _register(ctx: Context, actor: Actor, project: str, digest: str, size: int) 
     return row
 
 
-class _Pieces:
+class Pieces:
     """Pieces of bytes as a file that can only be read forward."""
 
     def __init__(self, pieces: Any) -> None:
@@ -77,7 +77,7 @@ def list_files(ctx: Context, digest: str) -> list[str]:
     )
     files: list[str] = []
     try:
-        with tarfile.open(fileobj=cast(IO[bytes], _Pieces(ctx.store.read(digest))), mode="r|gz") as tar:
+        with tarfile.open(fileobj=cast(IO[bytes], Pieces(ctx.store.read(digest))), mode="r|gz") as tar:
             for member in tar:
                 _check_member(member)
                 if member.isfile() or member.issym():
