@@ -98,9 +98,8 @@ def show_problems(out: Output, file: Path, problems: list[Problem]) -> None:
         for problem in problems:
             out.record(problem)
     else:
-        for problem in problems:
-            place = " · ".join(part for part in (problem.node, problem.field) if part)
-            out.error(f"{place}: {problem.message}" if place else problem.message, code="invalid", hint=problem.hint)
+        for problem in problems:  # the message names the step and the field
+            out.error(problem.message, code="invalid", hint=problem.hint)
     count = len(problems)
     out.error(f"{file} cannot run: {count} problem{'s' * (count != 1)}.", code="invalid_pipeline")
 
