@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
+import http.client
 import json
 import shutil
 import socket
@@ -100,11 +102,29 @@ def _start_all() -> None:
         for document in volumes.storage_classes():
             api.create("/apis/storage.k8s.io/v1/storageclasses", document)
         processes.start("controllers")
-        _await("kubelet", node_ready)
         _await("registry", registry.answers)
         _await("controller-manager", lambda: api.get("/api/v1/namespaces/default/serviceaccounts/default"))
-    _await("dns", lambda: socket.create_connection((NODE_IP, 53), 1).close() is None)
+    await_clients()
     _await("controllers", lambda: "AT-INGRESS" in policy.existing_chains())
+
+
+def await_clients() -> None:
+    """The parts that follow the API server have caught up with it."""
+    _await("kubelet", node_ready)
+    _await("dns", lambda: _connects(NODE_IP, 53))
+    _await("proxy", lambda: _healthy(10256))
+    for name, port in (("controller-manager", 10257), ("scheduler", 10259)):
+        _await(name, functools.partial(_connects, "127.0.0.1", port))
+
+
+def _connects(address: str, port: int) -> bool:
+    return socket.create_connection((address, port), 1).close() is None
+
+
+def _healthy(port: int) -> bool:
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=2)) as connection:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status == 200
 
 
 def start_apiserver() -> None:
@@ -115,7 +135,7 @@ def start_apiserver() -> None:
 
 
 def etcd_answers() -> bool:
-    return socket.create_connection(ETCD, 1).close() is None
+    return _connects(*ETCD)
 
 
 def _await(name: str, ready, seconds: float = 60) -> None:

@@ -15,6 +15,8 @@ from . import cluster, processes
 from .settings import ETCD, CannotRun
 from .shell import wait_for
 
+CLIENTS = ("controller-manager", "scheduler", "kubelet", "proxy", "dns")
+
 
 def stop_apiserver(kill: bool = False) -> None:
     """Connections break, clients are refused; pods go on."""
@@ -22,8 +24,16 @@ def stop_apiserver(kill: bool = False) -> None:
 
 
 def start_apiserver() -> None:
-    """Back, and serving when this returns."""
+    """Back, and the cluster works again when this returns.
+
+    Kubernetes' own clients back off for up to half a minute; a restart makes them connect now, so that
+    the next test does not wait for a name, a Service or a node that comes late.
+    """
     cluster.start_apiserver()
+    processes.stop(*CLIENTS)
+    for name in CLIENTS:
+        processes.start(name)
+    cluster.await_clients()
 
 
 @contextlib.contextmanager
