@@ -45,26 +45,24 @@ def claim(root: str, replica: str) -> dict[str, Any]:
         "boot_id": process.boot_id(),
         "command_pid": None,
     }
-    # The link appears with its content or not at all, and only once.
-    temporary = _write_temporary(claim_path(root, replica), document, durable=True)
+    # The link appears with its content or not at all, and only once. It is not forced to the disk: after a power cut
+    # nothing runs, and a file system that keeps order has the claim if it has anything that the command forced later.
+    temporary = _write_temporary(claim_path(root, replica), document, durable=False)
     try:
         os.link(temporary, claim_path(root, replica))
     except FileExistsError:
         raise AlreadyClaimed(replica) from None
     finally:
         os.unlink(temporary)
-    sync_folder(root)
     return document
 
 
 def write_json(path: str, document: Any, durable: bool = True, mode: int = 0o600) -> None:
-    """Replace a file by `document` at once; `durable` also survives a power cut."""
+    """Replace a file by `document` at once; what is `durable` is on the disk before it gets its name."""
     temporary = _write_temporary(path, document, durable)
     if mode != 0o600:
         os.chmod(temporary, mode)
     os.replace(temporary, path)
-    if durable:
-        sync_folder(os.path.dirname(path))
 
 
 def write_json_once(path: str, document: Any) -> bool:
@@ -76,7 +74,6 @@ def write_json_once(path: str, document: Any) -> bool:
         return False
     finally:
         os.unlink(temporary)
-    sync_folder(os.path.dirname(path))
     return True
 
 
@@ -105,15 +102,6 @@ def open_untrusted(path: str, owner: int | None = None) -> int | None:
         return descriptor
     os.close(descriptor)
     return None
-
-
-def sync_folder(path: str) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _write_temporary(path: str, document: Any, durable: bool) -> str:

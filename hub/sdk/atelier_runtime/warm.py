@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -41,6 +42,7 @@ def main(descriptor: int, preload: list[str]) -> int:
         _preload(name)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps shims that ended
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.freeze()  # what is imported stays as it is, so forks share its memory
     reader = connection.makefile("rb")
     for line in iter(lambda: reader.readline(_LINE), b""):
         answer = _fork(json.loads(line), connection, marker)

@@ -95,8 +95,10 @@ class Attempt:
         return self.folder / replica
 
     def claim(self, replica: str) -> dict[str, Any] | None:
-        """The claim of a replica's shim, if one was made."""
-        return files.read_json(files.claim_path(str(self.root(replica)), replica), self._owner)
+        """The claim of a replica's shim, if one was made; empty if a power cut or its user destroyed it."""
+        path = files.claim_path(str(self.root(replica)), replica)
+        found = files.read_json(path, self._owner)
+        return {} if found is None and os.path.lexists(path) else found
 
     def shim(self, replica: str) -> int | None:
         """The pid of the replica's shim if it lives."""
@@ -159,6 +161,13 @@ class Attempt:
                 numbers = (_number(claim.get("session")), _number(claim.get("command_pid")))
                 sessions += [(number, since) for number in numbers if number > 1]
         return process.kill_survivors(self.workload, sessions, self._owner, replica)
+
+    @property
+    def clean(self) -> bool:
+        """Whether each shim reported its end itself, which it does after it has ended everything below it."""
+        names = [replica.name for replica in self.record.replicas] if self.record else []
+        ends = [self.ended(name) for name in names if self.claim(name)]
+        return all(end and _by_shim(end) for end in ends) and not any(self.shim(name) for name in names)
 
     def kill_shims(self) -> None:
         """Blocking: kill the shims, so that none of them starts a command any more."""

@@ -106,7 +106,7 @@ class LocalBackend(Backend, Endpoints, Exec, Capacity):
             self._tracker.signal(attempt.workload, signal.SIGTERM)
             await self._tracker.ended(attempt.workload, grace + _STOP_MARGIN if self._is_live(attempt) else 0)
             self._tracker.signal(attempt.workload, signal.SIGKILL)
-            stuck = await asyncio.to_thread(self._kill, attempt)
+            stuck = [] if attempt.clean else await asyncio.to_thread(self._kill, attempt)
             if stuck:
                 raise BackendUnavailable(
                     f"Processes {', '.join(map(str, stuck))} of {attempt.workload} cannot be killed now.",

@@ -29,11 +29,12 @@ class Environments:
         self._folder = folder
         self._images = images
         self._ready: dict[str, Path] = {}
+        self._keys: dict[tuple[str, Path, int, int], str] = {}
 
     async def ready(self, name: str) -> Path:
         """The environment of the image `name`; builds it if it is not there."""
         image = self._find(name)
-        key = await asyncio.to_thread(_key, image)
+        key = self._key(image)
         if key not in self._ready:
             self._ready[key] = await self._build_once(image, self._folder / key)
         return self._ready[key]
@@ -52,6 +53,21 @@ class Environments:
                 hint="Give the image a lock file (a requirements.txt with hashes), or run on a cluster.",
             )
         return image
+
+    def _key(self, image: Image) -> str:
+        """Names an environment by its content; the lock is read again only when it changed."""
+        assert image.lock is not None
+        try:
+            status = image.lock.stat()
+        except OSError as error:
+            raise Invalid(
+                f"The lock file of the image {image.name!r} cannot be read: {error}.", code="no_lock"
+            ) from error
+        seen = (image.python, image.lock, status.st_mtime_ns, status.st_size)
+        if seen not in self._keys:
+            content = image.python.encode() + b"\0" + image.lock.read_bytes()
+            self._keys[seen] = hashlib.sha256(content).hexdigest()[:24]
+        return self._keys[seen]
 
     async def _build_once(self, image: Image, target: Path) -> Path:
         if (target / _DONE).exists():
@@ -106,11 +122,6 @@ def _lock(path: Path) -> contextlib.AbstractContextManager[None]:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     return _held(descriptor)
-
-
-def _key(image: Image) -> str:
-    content = image.lock.read_bytes() if image.lock else b""
-    return hashlib.sha256(image.python.encode() + b"\0" + content).hexdigest()[:24]
 
 
 def _has_requirements(lock: Path) -> bool:
