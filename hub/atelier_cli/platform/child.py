@@ -69,6 +69,7 @@ def start(layout: Layout, command: Command) -> subprocess.Popen[bytes]:
             stdout=log,
             stderr=log,
             start_new_session=True,
+            umask=0o077,
         )
 
 

@@ -111,6 +111,7 @@ def _start_supervisor(layout: Layout) -> None:
             stderr=log,
             cwd=layout.data,
             start_new_session=True,
+            umask=0o077,
         )
 
 
@@ -118,12 +119,22 @@ def wait_ready(layout: Layout, settings: Settings, seconds: float = READY_SECOND
     """Wait until everything answers through the proxy; else say which process does not, with the end of its log."""
     end = time.monotonic() + seconds
     while True:
-        silent = [name for name, path in HEALTH.items() if not healthy(settings.url + path)]
+        silent = silent_processes(settings)
         if not silent:
             return
         if time.monotonic() > end:
             raise _not_ready(layout, silent[0], seconds)
         time.sleep(0.2)
+
+
+def silent_processes(settings: Settings) -> list[str]:
+    """Those that do not answer through the proxy. One without a listener is not asked: the proxy logs each failure."""
+    ports = {"hub": settings.hub_port, "control-plane": settings.control_plane_port}
+    return [
+        name
+        for name, path in HEALTH.items()
+        if not processes.answers(ports[name]) or not healthy(settings.url + path)
+    ]
 
 
 def _not_ready(layout: Layout, name: str, seconds: float) -> BackendUnavailable:
@@ -176,10 +187,10 @@ def down(layout: Layout) -> list[str]:
     if not layout.run.is_dir():
         return stopped
     with _alone(layout):
-        for name, grace in ((SUPERVISOR, 60.0), ("control-plane", 15.0), ("hub", 20.0), ("proxy", 5.0)):
-            alive = child.running(layout, name) is not None
+        order = {SUPERVISOR: 60.0, "control-plane": 15.0, "hub": 20.0, "proxy": 5.0}
+        stopped = [name for name in order if child.running(layout, name)]
+        for name, grace in order.items():
             child.stop(layout, name, grace)
-            stopped += [name] if alive else []
         records = {path: Process.load(processes.read_json(path)) for path in processes.server_records(layout)}
         servers = [process for process in records.values() if process is not None and process.alive()]
         stop_all(servers, SERVER_GRACE)

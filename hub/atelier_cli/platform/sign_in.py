@@ -12,12 +12,8 @@ from atelier_sdk.credentials import Credentials
 from atelier_sdk.credentials import save as save_credentials
 
 NOTE = "atelier up"
-
-
-def scopes(user: str) -> list[str]:
-    """What the CLI may do with the token: use and administer the platform, and say whose it is."""
-    del user
-    return ["access:services!service=atelier", "custom:atelier:use", "custom:atelier:admin", "read:users!user"]
+# Use and administer the platform, and say whose token it is.
+SCOPES = ("access:services!service=atelier", "custom:atelier:use", "custom:atelier:admin", "read:users!user")
 
 
 def sign_in(layout: Layout, settings: Settings, credentials: Path | None) -> str:
@@ -43,7 +39,7 @@ def owner(settings: Settings, token: str) -> str:
 
 def _mint(layout: Layout, settings: Settings) -> str:
     url = f"{settings.hub_url}/hub/api/users/{settings.admin}/tokens"
-    body = {"note": NOTE, "scopes": scopes(settings.admin)}
+    body = {"note": NOTE, "scopes": list(SCOPES)}
     bearer = _bearer(load_secrets(layout).supervisor)
     answer = httpx.post(url, json=body, headers=bearer, timeout=10, trust_env=False)
     if answer.status_code != 201:

@@ -56,6 +56,11 @@ class LocalNotebookSpawner(LocalProcessSpawner):
         env["ATELIER_PROJECT"] = self.project
         return env
 
+    def get_args(self) -> list[str]:
+        """The server's own refusal to run as root is lifted where root is the one person, as in a container."""
+        args: list[str] = super().get_args()
+        return [*args, "--allow-root"] if self.one_person and os.geteuid() == 0 else args
+
     async def start(self) -> tuple[str, int]:
         """Start the server in the person's folder, under their number when there are several people."""
         try:

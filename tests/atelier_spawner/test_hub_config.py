@@ -1,0 +1,96 @@
+"""`hub_config.setup` on configurations as hubs have them."""
+
+from __future__ import annotations
+
+import copy
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from jupyterhub.spawner import SpawnException
+from traitlets.config import Config
+
+from atelier_spawner.hub_config import ACCESS, ADMIN, SERVER_DEFAULTS, USE, setup
+
+
+def configured(**before: dict[str, Any]) -> Config:
+    c = Config({section: dict(values) for section, values in before.items()})
+    setup(c, service_url="http://127.0.0.1:1", service_token="t" * 32, admin_users=["ada"])
+    return c
+
+
+def named(items: list[dict[str, Any]], name: str) -> dict[str, Any]:
+    (found,) = [item for item in items if item["name"] == name]
+    return found
+
+
+def test_empty_hub() -> None:
+    c = configured()
+    assert named(c.JupyterHub.services, "atelier")["url"] == "http://127.0.0.1:1"
+    assert c.JupyterHub.extra_user_scopes == {ACCESS, USE}
+    assert c.Spawner.server_token_scopes == [*SERVER_DEFAULTS, ACCESS, USE]
+    assert named(c.JupyterHub.load_roles, "atelier-admin")["users"] == ["ada"]
+    assert ADMIN in named(c.JupyterHub.load_roles, "atelier-admin")["scopes"]
+    assert c.JupyterHub.concurrent_spawn_limit == 64 and c.JupyterHub.cleanup_servers is False
+
+
+def test_twice_is_as_once() -> None:
+    c = configured()
+    once = copy.deepcopy({name: c[name] for name in c if name != "Spawner"})
+    hook = c.Spawner.pre_spawn_hook
+    setup(c, service_url="http://127.0.0.1:1", service_token="t" * 32, admin_users=["ada"])
+    assert {name: c[name] for name in c if name != "Spawner"} == once
+    assert c.Spawner.pre_spawn_hook is hook
+    assert c.Spawner.server_token_scopes == [*SERVER_DEFAULTS, ACCESS, USE]
+
+
+def test_what_the_hub_has_stays() -> None:
+    c = Config()
+    c.JupyterHub.services.append({"name": "culler", "command": ["x"]})
+    c.JupyterHub.load_roles = [{"name": "culler", "scopes": ["servers"], "services": ["culler"]}]
+    c.JupyterHub.custom_scopes = {"custom:other:x": {"description": "theirs"}}
+    c.JupyterHub.extra_user_scopes = {"shares!user"}
+    c.JupyterHub.cleanup_servers = True
+    c.JupyterHub.concurrent_spawn_limit = 7
+    c.Spawner.environment = {"A": "1"}
+    setup(c, service_url="http://x", service_token="t", api_url="http://api")
+    assert {service["name"] for service in c.JupyterHub.services} == {"culler", "atelier"}
+    assert named(c.JupyterHub.load_roles, "culler")["scopes"] == ["servers"]
+    assert c.JupyterHub.custom_scopes.keys() == {"custom:other:x", USE, ADMIN}
+    assert c.JupyterHub.extra_user_scopes == {"shares!user", ACCESS, USE}
+    assert c.JupyterHub.cleanup_servers is True and c.JupyterHub.concurrent_spawn_limit == 7
+    assert c.Spawner.environment == {"A": "1", "ATELIER_API_URL": "http://api"}
+
+
+def test_hub_that_defines_the_user_role_itself() -> None:
+    c = configured(JupyterHub={"load_roles": [{"name": "user", "scopes": ["self"]}]})
+    assert named(c.JupyterHub.load_roles, "user")["scopes"] == ["self", ACCESS, USE]
+
+
+def test_visitors_and_servers_tokens_get_no_more_than_they_should() -> None:
+    c = configured(
+        Spawner={"server_token_scopes": ["self", ADMIN]},
+        KubeSpawner={"server_token_scopes": ["inherit"], "oauth_client_allowed_scopes": [USE, ACCESS, "read:users"]},
+    )
+    assert c.Spawner.server_token_scopes == ["self", ACCESS, USE]
+    assert c.KubeSpawner.server_token_scopes == ["inherit", ACCESS, USE]
+    assert c.KubeSpawner.oauth_client_allowed_scopes == ["read:users"]
+
+
+async def test_callable_scopes_are_asked_later() -> None:
+    c = configured(Spawner={"server_token_scopes": lambda spawner: [spawner.name, ADMIN]})
+    assert await c.Spawner.server_token_scopes(SimpleNamespace(name="x")) == ["x", ACCESS, USE]
+
+
+@pytest.mark.parametrize("name", ["Big", "9lives", "a" * 31, "a_b", "ends-"])
+async def test_server_name_that_is_no_projects(name: str) -> None:
+    with pytest.raises(SpawnException, match="not a project name"):
+        await configured().Spawner.pre_spawn_hook(SimpleNamespace(name=name))
+
+
+@pytest.mark.parametrize("name", ["", "vision-2", "a"])
+async def test_server_name_that_is(name: str) -> None:
+    seen: list[str] = []
+    c = configured(Spawner={"pre_spawn_hook": lambda spawner: seen.append(spawner.name)})
+    await c.Spawner.pre_spawn_hook(SimpleNamespace(name=name))
+    assert seen == [name]
