@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import tempfile
 import uuid
@@ -22,6 +23,7 @@ from tests.harness.attempt_api import AttemptApi
 from tests.harness.cluster import images
 from tests.harness.cluster.fixtures import Cluster
 from tests.harness.cluster.runtime import publish_runtime
+from tests.harness.cluster.settings import CannotRun
 
 _KINDS = "pods,jobs,deployments,replicasets,services,secrets"
 
@@ -94,7 +96,8 @@ def _share(request: pytest.FixtureRequest) -> Shared:
     }
 
     def end() -> None:
-        cluster.kubectl("delete", "namespace", f"{prefix}contract", "--wait=false", "--ignore-not-found")
+        with contextlib.suppress(CannotRun):  # a cluster that is gone has nothing left to clean
+            cluster.kubectl("delete", "namespace", f"{prefix}contract", "--wait=false", "--ignore-not-found")
         api.stop()
         folder.cleanup()
 
