@@ -151,7 +151,7 @@ class Template(_Model):
     shared: tuple[str, ...] = ()
     project_files: bool = False
     env: dict[str, str] = Field(default_factory=dict)
-    parameters: dict[str, Any] = Field(default_factory=lambda: {"type": "object", "properties": {}})
+    parameters: dict[str, Any] = Field(default_factory=lambda: {"type": "object"}, validate_default=True)
     inputs: dict[str, InputPort] = Field(default_factory=dict)
     outputs: dict[str, OutputPort] = Field(default_factory=dict)
     resources: ResourceRequest = ResourceRequest()
