@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from importlib.resources import as_file, files
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -42,8 +44,9 @@ def demo(session: Session, on: str | None, parameters: tuple[str, ...], target: 
         return exits.USAGE
     code = watch(session, run)
     if code == exits.OK:
-        show_results(session, run)
-        session.out.text(f"\nOpen {hub_url(session.client.url)} in a browser for JupyterLab.")
+        show_results(session, run, only=worth_showing)
+        session.out.text(f"\nAll tables: atelier pipeline results {run.id}")
+        session.out.text(f"Open {hub_url(session.client.url)} in a browser for JupyterLab.")
     return code
 
 
@@ -58,6 +61,12 @@ def copy_demo(target: Path) -> Path:
             shutil.copyfile(file, place)
         name = next(source.glob("*.pipeline")).name
     return target / name
+
+
+def worth_showing(view: Mapping[str, Any]) -> bool:
+    """What tells at a glance how good the two models are; `atelier pipeline results` has everything."""
+    title = str(view.get("title", "")).lower()
+    return view.get("kind") == "metrics" or (view.get("kind") == "table" and "confusion" in title) or title == "summary"
 
 
 def hub_url(url: str) -> str:

@@ -100,7 +100,8 @@ def plain(thing: BaseModel | Mapping[str, Any]) -> dict[str, Any]:
 
 def utf8() -> bool:
     """Whether the terminal can show more than ASCII."""
-    return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    screen = sys.__stdout__  # a live display puts itself in the place of sys.stdout
+    return ((screen and screen.encoding) or "").lower().replace("-", "") == "utf8"
 
 
 def _cell(value: Any, column: str) -> Text:

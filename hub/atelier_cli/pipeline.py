@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -167,7 +168,7 @@ def results_command(session: Session, run: str) -> int:
     return exits.OK
 
 
-def show_results(session: Session, run: Run) -> None:
+def show_results(session: Session, run: Run, only: Callable[[dict[str, Any]], bool] = lambda _: True) -> None:
     """The result views of every step that has some."""
     client, project = session.client, session.project
     for step in client.steps.list(project, run.id):
@@ -176,7 +177,7 @@ def show_results(session: Session, run: Run) -> None:
         except AtelierError as error:
             session.out.warn(f"The results of {step.name} cannot be read: {error.message}")
             continue
-        show_views(session.out, step.label or step.name, views)
+        show_views(session.out, step.label or step.name, [view for view in views if only(view)])
 
 
 @pipeline.command("cancel")

@@ -65,14 +65,18 @@ class Progress:
 
     def _header(self) -> Text:
         run, done = self.run, sum(step.state == "done" for step in self.steps)
-        text = Text(f"{glyph(run.state)} ", STYLES.get(run.state, ""))
-        text += Text(f"{run.name or 'run'} ", "bold") + Text(f"{run.id}  ", "dim")
-        text += Text(run.state, STYLES.get(run.state, ""))
-        text += Text(f"  {done} of {len(self.steps)} steps  {duration(seconds(run.started_at, run.ended_at))}")
-        if run.on:
-            text += Text(f"  on {run.on}", "dim")
+        style = STYLES.get(run.state, "")
+        took = duration(seconds(run.started_at, run.ended_at))
+        text = Text.assemble(
+            (f"{glyph(run.state)} ", style),
+            (f"{run.name or 'run'} ", "bold"),
+            (f"{run.id}  ", "dim"),
+            (run.state, style),
+            f"  {done} of {len(self.steps)} steps  {took}",
+            (f"  on {run.on}" if run.on else "", "dim"),
+        )
         if self.silent:
-            text += Text("  the platform does not answer, waiting; the run goes on", "yellow")
+            text.append("  the platform does not answer, waiting; the run goes on", "yellow")
         return text
 
     def _table(self, room: int) -> Table:

@@ -14,18 +14,21 @@ _ROWS = 30
 
 
 def show_views(out: Output, step: str, views: Sequence[Mapping[str, Any]]) -> None:
-    """All views of a step."""
+    """All views of a step; those that need a screen are counted."""
+    elsewhere = 0
     for view in views:
         if out.as_json:
             out.record({"type": "result", "step": step, **view})
             continue
+        body = Text(str(view["problem"]), "yellow") if view.get("problem") else _drawn(view)
+        if body is None:
+            elsewhere += 1
+            continue
         title = str(view.get("title") or view.get("kind") or "")
         out.console.print(Text(f"\n{step}: {title}", "bold"))
-        out.console.print(_drawn(view) or Text(_instead(view), "dim"))
-
-
-def _instead(view: Mapping[str, Any]) -> str:
-    return str(view.get("problem") or f"(a view of kind {view.get('kind')}: open the run in JupyterLab)")
+        out.console.print(body)
+    if elsewhere:
+        out.console.print(Text(f"\n{step}: {elsewhere} charts and pictures, to be seen in JupyterLab", "dim"))
 
 
 def _drawn(view: Mapping[str, Any]) -> Table | Text | None:
@@ -71,4 +74,11 @@ def _table(columns: list[str], rows: list[list[str]]) -> Table:
 
 
 def _number(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    """Numbers to four digits, also those that came as text from a CSV."""
+    text = str(value)
+    if "." in text:
+        try:
+            return f"{float(text):.4g}"
+        except ValueError:
+            return text
+    return text

@@ -134,6 +134,7 @@ class Attempt(_Driven):
     id: str = ""
     number: int | None = None
     exit_code: int | None = None
+    values: dict[str, Any] = Field(default_factory=dict)
 
 
 class Artifact(Answer):
