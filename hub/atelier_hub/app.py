@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from traitlets import Bool, Dict, Float, Integer, List, TraitError, Unicode, default, validate
 from traitlets.config import Application
 
@@ -154,10 +155,9 @@ class AtelierHub(Application):
         settings = self.settings()
         _check_data_dir(settings.data_dir)
         features.import_tables()
-        db = Database(self.db_url)
-        migrate(db)
+        db = _open_database(self.db_url)
         hub = HubClient(self.hub_api_url, self.api_token)
-        store = ArtifactStore(self.store_url)
+        store = _open_store(self.store_url)
         context = Context(
             settings=settings,
             db=db,
@@ -189,6 +189,31 @@ def _check_data_dir(path: Path) -> None:
         raise StartError(
             f"The data folder {path} cannot be written ({error.strerror}).",
             hint="Give this user the folder, make room, or set c.AtelierHub.data_dir to another.",
+        ) from error
+
+
+def _open_database(url: str) -> Database:
+    try:
+        db = Database(url)
+        migrate(db)
+    except ArgumentError as error:
+        raise StartError("The database URL cannot be understood.", hint="Correct c.AtelierHub.db_url.") from error
+    except (DBAPIError, ImportError) as error:
+        # The driver's own words say what is wrong; they name host and user, never the password.
+        cause = str(getattr(error, "orig", error)).splitlines()[0]
+        raise StartError(
+            f"The database cannot be used: {cause}.",
+            hint="Start it, or correct c.AtelierHub.db_url; a damaged file comes back with `atelier restore`.",
+        ) from error
+    return db
+
+
+def _open_store(url: str) -> ArtifactStore:
+    try:
+        return ArtifactStore(url)
+    except (ValueError, ImportError, OSError) as error:
+        raise StartError(
+            f"The artifact store cannot be used: {error}.", hint="Correct c.AtelierHub.store_url."
         ) from error
 
 

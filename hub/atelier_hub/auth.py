@@ -204,7 +204,11 @@ def access_in(session: Session, roles: ProjectRoles, actor: Actor, project: str,
     """The actor's access to `project`, if it includes `scope`; a project one has no part in does not exist."""
     exists, role = roles.role_in(session, actor, project)
     if not exists or (role is None and not actor.admin):
-        raise NotFound(f"There is no project {project!r} that you may see.", hint="Check the name, or ask its owner.")
+        raise NotFound(
+            f"There is no project {project!r} that you may see.",
+            code="no_project",
+            hint="Check the name, or ask its owner.",
+        )
     scopes = (ROLE_SCOPES[role] if role else frozenset()) | (ADMIN_SCOPES if actor.admin else frozenset())
     if scope not in scopes and scope not in {SIGNED_IN, ADMIN}:
         raise Forbidden(

@@ -6,8 +6,6 @@ import logging
 import threading
 from collections.abc import Callable
 
-import sqlalchemy
-
 from atelier_hub.db.events import CHANNEL
 from atelier_hub.db.session import Database
 
@@ -40,22 +38,18 @@ class Listener:
 
         while not self._stop.is_set():
             try:
-                self._listen(psycopg)
-            except (psycopg.Error, sqlalchemy.exc.SQLAlchemyError) as error:
+                self._listen()
+            except psycopg.Error as error:
                 log.warning("listening for events of other replicas failed (%s); again in a second", error)
                 self._stop.wait(1)
 
-    def _listen(self, psycopg: object) -> None:
-        with self._db.engine.connect() as pooled:
-            pooled.detach()
-            raw = pooled.connection.driver_connection
-            assert raw is not None
-            raw.rollback()
-            raw.autocommit = True
-            raw.execute(f"LISTEN {CHANNEL}")
+    def _listen(self) -> None:
+        import psycopg
+
+        address = self._db.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        with psycopg.connect(address, autocommit=True, connect_timeout=10) as connection:
+            connection.execute(f"LISTEN {CHANNEL}")
             self._wake()  # something may have come before we listened
             while not self._stop.is_set():
-                for _notice in raw.notifies(timeout=0.5):
+                for _notice in connection.notifies(timeout=0.5, stop_after=1):
                     self._wake()
-                    if self._stop.is_set():
-                        break

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 VERSION = "0.1.0"
 STOP_SECONDS = 20.0
 _STATUSES = (401, 403, 404, 409, 412, 413, 422, 428, 503, 507)
-_ERRORS: dict[int | str, dict[str, Any]] = {status: {"model": errors.ErrorBody} for status in _STATUSES}
+ERRORS: dict[int | str, dict[str, Any]] = {status: {"model": errors.ErrorBody} for status in _STATUSES}
 router = APIRouter(tags=["platform"])
 
 
@@ -81,7 +81,7 @@ def create(context: Context) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
-        responses=_ERRORS,
+        responses=ERRORS,
         redirect_slashes=False,
     )
     app.state.context = context

@@ -17,26 +17,24 @@ def set_etag(response: Response, version: int) -> None:
     response.headers["ETag"] = f'"{version}"'
 
 
-def _if_match(if_match: Annotated[str | None, Header()] = None) -> int | None:
+def _if_match(if_match: Annotated[str | None, Header()] = None) -> str | None:
+    return if_match
+
+
+IfMatch = Annotated[str | None, Depends(_if_match)]
+"""The version that an edit was made from; `check_version` refuses the edit if it is missing or stale."""
+
+
+def check_version(if_match: str | None, actual: int) -> None:
+    """Refuse an edit that does not say what it was made from (428), or was made from another version (412)."""
     if if_match is None:
         raise Conflict(
             "This edit does not say which version it was made from.",
             code="if_match_required",
             hint="Read the object first and send its ETag as If-Match (or If-Match: * to overwrite whatever is there).",
         )
-    if if_match.strip() == "*":
-        return None
     found = _ETAG.fullmatch(if_match.strip())
-    return int(found[1]) if found else -1
-
-
-IfMatch = Annotated[int | None, Depends(_if_match)]
-"""The version that an edit was made from; none means any. A route that takes it answers 428 without the header."""
-
-
-def check_version(expected: int | None, actual: int) -> None:
-    """Refuse (412) an edit that was made from another version."""
-    if expected is not None and expected != actual:
+    if if_match.strip() != "*" and (found is None or int(found[1]) != actual):
         raise Conflict(
             "Somebody changed it since you read it.", code="stale", hint="Read it again and repeat the change."
         )

@@ -156,7 +156,7 @@ def get(session: Session, name: str) -> Project:
     return Project.model_validate(_row(session, name))
 
 
-def change(session: Session, actor: Actor, name: str, expected: int | None, fields: dict[str, Any]) -> Project:
+def change(session: Session, actor: Actor, name: str, expected: str | None, fields: dict[str, Any]) -> Project:
     """Set some fields of a project."""
     row = _row(session, name, lock=True)
     check_version(expected, row.version)
@@ -171,7 +171,7 @@ def delete(
     session: Session,
     actor: Actor,
     name: str,
-    expected: int | None,
+    expected: str | None,
     guards: Iterable[Callable[[Session, str], None]] = (),
 ) -> None:
     """Remove a project with its members and secrets; each guard may refuse, or remove what its feature keeps there."""
@@ -216,7 +216,7 @@ def add_member(session: Session, actor: Actor, project: str, who: Who, role: Rol
 
 
 def change_member(
-    session: Session, actor: Actor, project: str, who: Who, *, expected: int | None, role: Role
+    session: Session, actor: Actor, project: str, who: Who, *, expected: str | None, role: Role
 ) -> Member:
     """Give a member another role."""
     row = _member(session, project, who)
@@ -228,7 +228,7 @@ def change_member(
     return Member.model_validate(row)
 
 
-def remove_member(session: Session, actor: Actor, project: str, who: Who, expected: int | None) -> None:
+def remove_member(session: Session, actor: Actor, project: str, who: Who, expected: str | None) -> None:
     """End a membership."""
     row = _member(session, project, who)
     check_version(expected, row.version)
@@ -283,7 +283,7 @@ def add_secret(session: Session, keyring: Keyring, actor: Actor, project: str, *
 
 
 def change_secret(
-    session: Session, keyring: Keyring, actor: Actor, project: str, *, name: str, expected: int | None, value: str
+    session: Session, keyring: Keyring, actor: Actor, project: str, *, name: str, expected: str | None, value: str
 ) -> SecretName:
     """Replace the value of a secret."""
     row = _secret(session, project, name)
@@ -294,7 +294,7 @@ def change_secret(
     return SecretName.model_validate(row)
 
 
-def remove_secret(session: Session, actor: Actor, project: str, name: str, expected: int | None) -> None:
+def remove_secret(session: Session, actor: Actor, project: str, name: str, expected: str | None) -> None:
     """Forget a secret."""
     row = _secret(session, project, name)
     check_version(expected, row.version)

@@ -1,0 +1,54 @@
+"""`python -m atelier_hub.http.openapi [file]` writes the API's description, from which clients are made."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+
+from atelier_hub.http import application, errors
+
+TARGET = Path("docs/openapi.json")
+
+
+def document() -> dict[str, Any]:
+    """The description, without starting or reading anything; paths are relative to `{base_path}/api`."""
+    app = FastAPI(title="Atelier", version=application.VERSION, responses=application.ERRORS)
+    for router in application.routers():
+        app.include_router(router)
+    described = app.openapi()
+    described["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+    described["security"] = [{"token": []}]
+    described["servers"] = [{"url": "/services/atelier/api"}]
+    _one_error_shape(described)
+    return described
+
+
+def _one_error_shape(described: dict[str, Any]) -> None:
+    """FastAPI describes its own validation error; ours has the shape of all errors."""
+    reference = {"$ref": f"#/components/schemas/{errors.ErrorBody.__name__}"}
+    for operations in described["paths"].values():
+        for operation in operations.values():
+            if "422" in operation["responses"]:
+                operation["responses"]["422"]["content"] = {"application/json": {"schema": reference}}
+    for unused in ("HTTPValidationError", "ValidationError"):
+        described["components"]["schemas"].pop(unused, None)
+
+
+def text() -> str:
+    """The description as it is kept in the repository."""
+    return json.dumps(document(), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def main() -> None:
+    """Write it."""
+    target = Path(sys.argv[1]) if len(sys.argv) > 1 else TARGET
+    target.write_text(text(), encoding="utf-8")
+    print(f"wrote {target}")
+
+
+if __name__ == "__main__":
+    main()

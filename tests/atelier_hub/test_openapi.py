@@ -1,0 +1,57 @@
+"""The API's description is current, and no generated request makes the control plane fail."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from zlib import crc32
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis import Case
+from schemathesis.checks import not_a_server_error
+
+from atelier_hub.http import openapi
+from tests.atelier_hub.conftest import Person
+from tests.atelier_hub.server import Server
+
+KEPT = Path(__file__).parents[2] / openapi.TARGET
+schema = schemathesis.openapi.from_dict(json.loads(KEPT.read_text())).exclude(path="/events")
+
+
+def test_the_kept_description_is_current() -> None:
+    assert KEPT.read_text() == openapi.text(), "run: python -m atelier_hub.http.openapi"
+
+
+def test_every_operation_has_a_text_and_the_one_error_shape() -> None:
+    for path, operations in openapi.document()["paths"].items():
+        for method, operation in operations.items():
+            assert operation.get("description"), f"{method} {path}"
+            for status, answer in operation["responses"].items():
+                if status.startswith(("4", "5")):
+                    reference = answer["content"]["application/json"]["schema"]["$ref"]
+                    assert reference.endswith("/ErrorBody"), f"{method} {path} {status}"
+
+
+@pytest.fixture
+def fuzzer(person: Callable[..., Person]) -> Person:
+    somebody = person()
+    somebody.http.get("/me").raise_for_status()
+    return somebody
+
+
+@schema.parametrize()
+@settings(
+    max_examples=12,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+def test_generated_requests_find_no_5xx(case: Case, server: Server, fuzzer: Person) -> None:
+    if "project" in case.path_parameters and crc32(str(case.body).encode(errors="replace")) % 2:
+        case.path_parameters["project"] = fuzzer.name  # get past the check of the project in half of the cases
+    headers = {"Authorization": f"Bearer {fuzzer.token}"}
+    case.call_and_validate(base_url=server.url, headers=headers, checks=[not_a_server_error], timeout=30)
