@@ -21,7 +21,8 @@ _numbers = itertools.count()
 MARK = """
 import os, socket
 def mark(text):
-    s = socket.create_connection((HOST, PORT)); s.sendall(b"POST /mark/%s HTTP/1.0\\r\\n\\r\\n" % text.encode()); s.recv(64); s.close()
+    s = socket.create_connection((HOST, PORT))
+    s.sendall(b"POST /mark/%s HTTP/1.0\\r\\n\\r\\n" % text.encode()); s.recv(64); s.close()
 def wait(text="never"):
     import time; time.sleep(600)
 """
@@ -106,11 +107,8 @@ class Engine(ABC):
 
     async def start(self, backend: Backend, spec: WorkloadSpec) -> Handle:
         """Start to the end of the iterator; the last handle."""
-        handle = None
-        async for handle in backend.start(spec):
-            pass
-        assert handle is not None
-        return handle
+        handles = [handle async for handle in backend.start(spec)]
+        return handles[-1]
 
     async def final(self, backend: Backend, workload: str) -> Observation:
         """Wait for the end, by `list`, which is the truth."""

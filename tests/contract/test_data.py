@@ -19,7 +19,8 @@ def var(name): return os.environ["ATELIER_" + name]
 print(json.dumps({
     "parameters": json.load(open(var("PARAMETERS"))), "workdir": os.getcwd() == os.path.realpath(var("CODE")),
     "attempt": var("ATTEMPT"), "replica": var("REPLICA"), "project": var("PROJECT"), "own": os.environ["OWN"],
-    "secret": os.environ["SECRET"], "step": var("STEP"), "run": var("RUN"), "tmp": os.access(os.environ["TMPDIR"], os.W_OK),
+    "secret": os.environ["SECRET"], "step": var("STEP"), "run": var("RUN"),
+    "tmp": os.access(os.environ["TMPDIR"], os.W_OK),
 }))
 """
     spec = engine.spec(
@@ -117,8 +118,8 @@ async def test_results(engine: Engine) -> None:
 import json
 open("curve.csv", "w").write("a,b")
 open("page.html", "w").write("<p>")
-items = [{"metric_type": "table", "file_path": os.path.abspath("curve.csv")}, {"metric_type": "html", "html": "page.html"},
-         {"metric_type": "text", "text": "just words"}]
+items = [{"metric_type": "table", "file_path": os.path.abspath("curve.csv")},
+         {"metric_type": "html", "html": "page.html"}, {"metric_type": "text", "text": "just words"}]
 json.dump(items, open(os.environ["ATELIER_RESULTS"] + "/metric.json", "w"))
 """
     spec = engine.spec(source)
@@ -136,7 +137,7 @@ json.dump(items, open(os.environ["ATELIER_RESULTS"] + "/metric.json", "w"))
 
 async def test_big_output(engine: Engine) -> None:
     size = 200 * 1024**2
-    source = f"f = open(os.environ['ATELIER_OUTPUTS'] + '/big', 'wb'); f.truncate({size}); f.seek({size} - 3); f.write(b'end')"
+    source = f"f = open(os.environ['ATELIER_OUTPUTS'] + '/big', 'wb'); f.seek({size} - 3); f.write(b'end')"
     spec = engine.spec(source, outputs=(Output(name="big"),))
     assert (await engine.run(spec)).state is State.DONE
     stored = engine.api.attempts[spec.id].outputs["big"]

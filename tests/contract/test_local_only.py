@@ -136,7 +136,8 @@ async def test_runs_as_its_user(engine: Engine, light: bool) -> None:
         pytest.fail("run this as root")
     source = """
 import json
-print(json.dumps([os.getresuid(), os.getresgid(), os.getgroups()])); open(os.environ["ATELIER_OUTPUTS"] + "/x", "w").write("x")
+print(json.dumps([os.getresuid(), os.getresgid(), os.getgroups()]))
+open(os.environ["ATELIER_OUTPUTS"] + "/x", "w").write("x")
 """
     backend = await engine.backend()
     spec = engine.spec(source, uid=61234, light=light, outputs=(Output(name="x"),))
