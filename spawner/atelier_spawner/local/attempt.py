@@ -18,6 +18,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from atelier_core.errors import Invalid
 from atelier_core.states import Reason, State
 from atelier_core.workload import Observation, ReplicaObservation, Topology
 from atelier_runtime import files, process
@@ -74,6 +75,8 @@ class Attempt:
     """A workload's folder."""
 
     def __init__(self, attempts: Path, workload: str) -> None:
+        if "/" in workload or workload.startswith("."):
+            raise Invalid(f"{workload!r} is not the name of a workload.", code="bad_name")
         self.workload = workload
         self.folder = attempts / workload
         self._ended: dict[str, Ended] = {}

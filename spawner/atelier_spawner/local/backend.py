@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import sys
@@ -10,7 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from atelier_core.backend import Backend, BackendSettings, Capacity, Endpoints, Exec
-from atelier_core.errors import BackendUnavailable, Invalid, NotFound
+from atelier_core.errors import AtelierError, BackendUnavailable, Invalid, NotFound, StorageFull
 from atelier_core.workload import Handle, Observation, WorkloadSpec
 from atelier_runtime import files
 from atelier_runtime.spec import ShimSpec
@@ -91,6 +92,8 @@ class LocalBackend(Backend, Endpoints, Exec, Capacity):
                 yield _handle(attempt, "prepared")
                 launched = True
                 await self._launcher.launch(attempt, spec, environments)
+            except OSError as error:
+                raise _no_room(error) from error
             finally:
                 if launched:
                     self._tracker.follow(attempt)
@@ -253,6 +256,15 @@ class LocalBackend(Backend, Endpoints, Exec, Capacity):
 
 def _handle(attempt: Attempt, stage: str) -> Handle:
     return Handle(workload=attempt.workload, data={"folder": str(attempt.folder)}, stage=stage)
+
+
+def _no_room(error: OSError) -> AtelierError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StorageFull(
+            f"There is no room left for the step's folder ({error.filename or 'the data folder'}).",
+            hint="Delete old runs or make the disk larger; the step is tried again.",
+        )
+    return BackendUnavailable(f"The step's folder could not be made: {error}.", code="start_failed")
 
 
 async def _listens(port: int) -> bool:

@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -19,7 +20,9 @@ from atelier_spawner.local import interpreters
 
 _DONE = ".complete"
 _LAST_LINES = 12
-_RESOLUTION_FAILED = 1
+_TRY_AGAIN = re.compile(
+    r"error sending request|failed to fetch|connect|dns error|timed? ?out|no space left", re.IGNORECASE
+)
 
 
 class Environments:
@@ -143,7 +146,7 @@ async def _uv(*arguments: str) -> None:
     if not process.returncode:
         return
     text = "\n".join(output.decode(errors="replace").strip().splitlines()[-_LAST_LINES:])
-    if process.returncode == _RESOLUTION_FAILED:
+    if not _TRY_AGAIN.search(text):
         raise Invalid(f"The image's lock file cannot be installed. {text}", code="image_pull", hint="Lock it again.")
     raise BackendUnavailable(
         f"The image's environment could not be built. {text}",

@@ -39,8 +39,7 @@ class Zygote:
             try:
                 answer = await self._ask(order)
             except (OSError, EOFError):
-                self.close()
-                answer = await self._ask(order)
+                answer = await self._ask(order)  # it had died; this one is new
         if "error" in answer:
             raise BackendUnavailable(f"The step could not be started: {answer['error']}", code="start_failed")
         return bool(answer["claimed"])
@@ -73,6 +72,9 @@ class Zygote:
         except TimeoutError as error:
             self.close()
             raise BackendUnavailable("The step could not be started in time.", code="start_failed") from error
+        except BaseException:
+            self.close()  # its answer must not be taken for the next one's
+            raise
         answer: dict[str, object] = json.loads(text)
         return answer
 

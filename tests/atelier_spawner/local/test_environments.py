@@ -1,0 +1,71 @@
+"""Lock files realised as environments."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from atelier_core.errors import Invalid
+from atelier_core.image import Image
+from atelier_spawner.local import interpreters
+from atelier_spawner.local.environments import Environments
+
+VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def _environments(folder: Path, lock: str | None) -> Environments:
+    path = folder / "lock.txt"
+    if lock is not None:
+        path.write_text(lock)
+    image = Image(name="small", reference="registry/small", python=VERSION, lock=None if lock is None else path)
+    return Environments(folder / "envs", {"small": image})
+
+
+async def test_built_once_by_whoever_asks(tmp_path: Path) -> None:
+    several = [_environments(tmp_path, "# nothing\n") for _ in range(3)]
+    found = await asyncio.gather(*(each.ready("small") for each in several), several[0].ready("registry/small"))
+    assert len(set(found)) == 1
+    assert not [path for path in (tmp_path / "envs").iterdir() if path.name.startswith(".")]
+    code = "import sys; print(sys.prefix, '%d.%d' % sys.version_info[:2])"
+    seen = subprocess.run([found[0] / "bin" / "python", "-c", code], capture_output=True, text=True, check=True)
+    assert seen.stdout.split() == [str(found[0]), VERSION]
+
+
+async def test_another_lock_is_another_environment(tmp_path: Path) -> None:
+    environments = _environments(tmp_path, "# one\n")
+    one = await environments.ready("small")
+    (tmp_path / "lock.txt").write_text("# another\n")
+    assert await environments.ready("small") != one
+
+
+async def test_what_was_cut_short_is_built_again(tmp_path: Path) -> None:
+    path = await _environments(tmp_path, "# nothing\n").ready("small")
+    (path / ".complete").unlink()
+    (path / "bin" / "python").unlink()
+    assert await _environments(tmp_path, "# nothing\n").ready("small") == path
+    assert (path / "bin" / "python").exists()
+
+
+async def test_a_lock_without_hashes_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Invalid) as caught:
+        await _environments(tmp_path, "six==1.17.0\n").ready("small")
+    assert "hash" in caught.value.message.lower()
+    assert [path.name for path in (tmp_path / "envs").iterdir() if path.is_dir()] == []
+
+
+async def test_cluster_only(tmp_path: Path) -> None:
+    with pytest.raises(Invalid) as caught:
+        await _environments(tmp_path, None).ready("small")
+    assert caught.value.code == "cluster_only"
+
+
+def test_readable_by_all(tmp_path: Path) -> None:
+    assert interpreters.readable_by_all(Path("/bin/sh"))
+    secret = tmp_path / "secret"
+    secret.mkdir(mode=0o700)
+    (secret / "python").write_text("")
+    assert not interpreters.readable_by_all(secret / "python")
