@@ -55,9 +55,9 @@ def links(*parents: str) -> list[dict[str, Any]]:
     ]
 
 
-def node(node_id: str, op: str, parameters: dict[str, Any], *parents: str, **extras: Any) -> dict[str, Any]:
+def node(node_id: str, op: str, given: dict[str, Any], /, *parents: str, **extras: Any) -> dict[str, Any]:
     """A node; `extras` go to `app_data.atelier`."""
-    data: dict[str, Any] = {"label": node_id, "component_parameters": parameters, "ui_data": {"label": node_id}}
+    data: dict[str, Any] = {"label": node_id, "component_parameters": given, "ui_data": {"label": node_id}}
     if extras:
         data["atelier"] = extras
     return {"id": node_id, "type": "execution_node", "op": op, "app_data": data, "inputs": links(*parents)}

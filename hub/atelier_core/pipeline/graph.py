@@ -52,4 +52,7 @@ def _walk_up(parents: Parents) -> list[str]:
         path.append(node)
         node = parents[node][0]
     circle = path[place[node] :][::-1]
+    given = {one: index for index, one in enumerate(parents)}
+    first = circle.index(min(circle, key=given.__getitem__))
+    circle = circle[first:] + circle[:first]
     return [*circle, circle[0]]

@@ -101,7 +101,7 @@ def resolve(parameters: list[RunParameter], given: Mapping[str, Any]) -> tuple[d
             continue
         for why in violations(value, parameter.schema_of_value):
             message = f"The run-time parameter {name!r} is not right: {why}."
-            problems.append(Problem("", f"parameters.{name}", message, parameter.description))
+            problems.append(Problem("", f"parameters.{name}", message, parameter.description or "Correct the value."))
         values[name] = value
     return values, problems
 

@@ -144,7 +144,7 @@ def _check_parameters(
         if field in uncertain or error.validator in ("required", "additionalProperties"):
             continue
         shown = error.message if len(error.message) < 300 else f"it does not fit {error.validator!r} of its schema"
-        hint = str(template.properties.get(field, {}).get("description", ""))
+        hint = str(template.properties.get(field, {}).get("description", "")) or "Correct the value."
         scope.problem(node, field, f"the parameter {field!r} is not right: {shown}.", hint)
 
 
