@@ -267,7 +267,9 @@ def test_modules_are_named_for_what_they_do() -> None:
 
 
 # Written in two parts, or this file would find itself.
-_FOREIGN = re.compile("|".join(["/wor" + "k/(main|shared)", "/roo" + "t/", "/tm" + "p/v3", "/opt/whee" + "ls"]))
+_FOREIGN = re.compile(
+    "|".join(["/wor" + "k/(main|shared)", "/roo" + r"t/\.(pyenv|cache)", "/tm" + "p/v3", "/opt/whee" + "ls"])
+)
 _TEXT = {
     ".py",
     ".md",
