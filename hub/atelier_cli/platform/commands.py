@@ -14,7 +14,7 @@ from rich.text import Text
 
 from atelier_cli import exits
 from atelier_cli.output import Output, utf8
-from atelier_cli.platform import archive, checks, child, platform, runs, sign_in
+from atelier_cli.platform import archive, child, platform, runs, sign_in
 from atelier_cli.platform.layout import Layout, default_data, load_settings
 from atelier_cli.platform.processes import SUPERVISOR
 from atelier_cli.session import Session
@@ -196,6 +196,8 @@ def restore(layout: Layout, out: Output, file: Path) -> None:
 @platform_options
 def doctor(layout: Layout, out: Output, from_pod: bool, image: str, namespace: str) -> int:
     """Check everything that the platform stands on, and say what to do about the rest."""
+    from atelier_cli.platform import checks  # the cluster client that it needs takes a second to import
+
     pod = checks.PodProbe(image, namespace) if from_pod else None
     good, bad = ("✓", "✗") if utf8() else ("ok", "!!")
     failed = 0

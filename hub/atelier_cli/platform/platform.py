@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -50,7 +49,8 @@ class Started:
 
 def up(layout: Layout, options: dict[str, Any], say: Say) -> Started:
     """Start what does not run yet and wait until it answers. Running it again changes nothing."""
-    layout.run.mkdir(mode=0o700, parents=True, exist_ok=True)
+    layout.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    layout.run.mkdir(mode=0o700, exist_ok=True)
     with _alone(layout):
         settings = load_settings(layout)
         wanted = settings.given(**options)
@@ -72,7 +72,7 @@ def up(layout: Layout, options: dict[str, Any], say: Say) -> Started:
 
 def _prepare(layout: Layout, wanted: Settings, say: Say) -> str:
     """Folders, proxy, first account, ports and configuration. Returns why only one person can be served, if so."""
-    one_person = why_one_person(_made(layout.data))
+    one_person = why_one_person(layout.data)
     Folders(layout.data, several=not one_person).make()
     proxy.find_or_install(proxy.default_cache(), say)
     accounts = Accounts(layout.accounts)
@@ -86,11 +86,6 @@ def _prepare(layout: Layout, wanted: Settings, say: Say) -> str:
     save_settings(layout, wanted)
     processes.write_configuration(layout, wanted, admins=admins, one_person=one_person)
     return one_person
-
-
-def _made(path: Path) -> Path:
-    path.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
-    return path
 
 
 def default_admin() -> str:
@@ -131,9 +126,7 @@ def silent_processes(settings: Settings) -> list[str]:
     """Those that do not answer through the proxy. One without a listener is not asked: the proxy logs each failure."""
     ports = {"hub": settings.hub_port, "control-plane": settings.control_plane_port}
     return [
-        name
-        for name, path in HEALTH.items()
-        if not processes.answers(ports[name]) or not healthy(settings.url + path)
+        name for name, path in HEALTH.items() if not processes.answers(ports[name]) or not healthy(settings.url + path)
     ]
 
 

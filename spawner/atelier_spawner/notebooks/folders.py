@@ -21,10 +21,13 @@ def why_one_person(data_dir: Path) -> str:
     """Why this machine can serve one person only; empty if each person can have an account number of their own."""
     if not hasattr(os, "geteuid") or os.geteuid() != 0:
         return "keeping people's files apart needs root. Run the platform as root, or one platform per person."
-    probe = "import os, sys, jupyterhub; sys.exit(0 if os.access(sys.argv[1], os.X_OK) else 3)"
+    probe = (
+        "import os, sys; sys.path[:] = sys.argv[2:]; import jupyterhub.singleuser;"
+        "sys.exit(0 if os.access(sys.argv[1], os.X_OK) else 3)"
+    )
     try:
         done = subprocess.run(
-            [sys.executable, "-c", probe, str(data_dir)],
+            [sys.executable, "-c", probe, str(data_dir.parent), *sys.path],
             user=_STRANGER, group=_STRANGER, extra_groups=[], cwd="/", env={},
             capture_output=True, timeout=60, check=False,
         )  # fmt: skip
@@ -32,7 +35,8 @@ def why_one_person(data_dir: Path) -> str:
         program = f"other accounts cannot run {sys.executable} ({error.strerror})."
         return f"{program} Install Atelier with a Python that everybody can reach, for example below /opt."
     if done.returncode == 3:
-        return f"other accounts cannot reach {data_dir}. Choose a folder below /var/lib or /srv with --data."
+        where = f"other accounts cannot reach what is in {data_dir.parent}."
+        return f"{where} Choose a folder below /var/lib or /srv with --data."
     if done.returncode:
         return "other accounts cannot import what a notebook needs. Install Atelier where everybody can read it."
     return ""

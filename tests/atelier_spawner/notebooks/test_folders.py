@@ -1,0 +1,87 @@
+"""Folders, numbers and processes, as far as they need no root."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from atelier_core.errors import Forbidden, Invalid
+from atelier_spawner.notebooks.folders import Folders, why_one_person
+from atelier_spawner.notebooks.identities import FIRST, Identities
+from atelier_spawner.notebooks.process import Process, stop_all, wait_gone
+
+
+def mode(path: Path) -> int:
+    return path.stat().st_mode & 0o7777
+
+
+def test_one_persons_folders_are_closed(tmp_path: Path) -> None:
+    folders = Folders(tmp_path / "data", several=False)
+    folders.make()
+    assert mode(folders.data_dir) == 0o700
+    assert mode(folders.personal("ada")) == mode(folders.project("vision")) == 0o700
+    for name in ("../x", "a/b", "", "A"):
+        with pytest.raises(Invalid):
+            folders.personal(name)
+
+
+def test_numbers_are_kept_and_never_given_twice(tmp_path: Path) -> None:
+    identities = Identities(tmp_path / "identities.sqlite")
+    assert [identities.uid("ada"), identities.uid("bob"), identities.gid("ada")] == [FIRST, FIRST + 1, FIRST + 2]
+    assert Identities(tmp_path / "identities.sqlite").uid("bob") == FIRST + 1
+
+
+def test_only_the_first_person_is_served(tmp_path: Path) -> None:
+    identities = Identities(tmp_path / "identities.sqlite")
+    identities.only_person("ada", "no root")
+    identities.only_person("ada", "no root")
+    with pytest.raises(Forbidden, match=r"Only 'ada' .* no root"):
+        identities.only_person("bob", "no root")
+
+
+def test_without_root_there_is_one_person(tmp_path: Path) -> None:
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65_534)
+    try:
+        assert "needs root" in why_one_person(tmp_path)
+    finally:
+        if root:
+            os.seteuid(0)
+
+
+def test_process_is_more_than_its_number() -> None:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as running:
+        process = Process.of(running.pid)
+        assert process is not None and process.alive() and Process.load(process.save()) == process
+        other = Process(process.pid, "1", process.boot)
+        assert not other.alive() and not other.signal(signal.SIGKILL)
+        assert not Process(process.pid, process.started, "another boot").alive()
+        running.kill()
+        assert wait_gone([process], 5)  # not waited for yet, and dead all the same
+
+
+def test_stop_reaches_grandchildren_and_what_ignores_the_signal() -> None:
+    stubborn = (
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
+    )
+    parent = (
+        f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {stubborn!r}], start_new_session=True).wait()"
+    )
+    with subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE) as running:
+        assert running.stdout is not None and running.stdout.readline() == b"up\n"
+        process = Process.of(running.pid)
+        assert process is not None
+        (child,) = process.descendants()
+        stop_all([process], grace=1)
+        assert not process.alive() and not child.alive()
+
+
+def test_saved_nonsense_is_no_process() -> None:
+    for saved in (None, {}, {"pid": "x", "started": "1", "boot": ""}, []):
+        assert Process.load(saved) is None
