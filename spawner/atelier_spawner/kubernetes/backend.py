@@ -36,6 +36,7 @@ from atelier_spawner.kubernetes.view import View
 
 Observations = list[Observation]
 Names = list[str]
+Changes = asyncio.Queue[Change | None]
 Findings = list[dict[str, Any]]
 _TICK = 5.0
 
@@ -53,6 +54,7 @@ class KubernetesBackend(Backend, Endpoints, Exec, Capacity):
         self._starter: Starter | None = None
         self._whole_cluster = True
         self._stopping: set[str] = set()
+        self._feeders: set[asyncio.Task[None]] = set()
         self._namespaces: set[str] = {namespace_of(self.options, project) for project in self.options.projects}
         self._more_namespaces = asyncio.Event()
 
@@ -75,10 +77,12 @@ class KubernetesBackend(Backend, Endpoints, Exec, Capacity):
             raise explain(error, "say its version") from error
 
     async def close(self) -> None:
-        """Close connections; what runs goes on."""
-        if self._api is not None:
-            await self._api.close()
-        self._api = self._starter = None
+        """End watches and close connections; what runs goes on."""
+        api, self._api, self._starter = self._api, None, None
+        for feeder in self._feeders:
+            feeder.cancel()
+        if api is not None:
+            await api.close()
 
     async def start(self, spec: WorkloadSpec) -> AsyncIterator[Handle]:
         """Namespace, secret, service, and what runs it; adopts what an earlier call made."""
@@ -118,18 +122,23 @@ class KubernetesBackend(Backend, Endpoints, Exec, Capacity):
 
     async def watch(self) -> AsyncIterator[Observation]:
         """Changes of all pods of ours, by one watch per scope."""
-        queue: asyncio.Queue[Change | None] = asyncio.Queue()
+        queue: Changes = asyncio.Queue()
         feeders = [asyncio.create_task(self._feed_all(queue)), asyncio.create_task(_tick(queue))]
+        feeders[0].add_done_callback(lambda _: queue.put_nowait(None))
+        self._feeders.add(feeders[0])
         view = View(self._patience, self._stopping)
         try:
-            while True:
+            while not feeders[0].done():
                 change = await queue.get()
                 if change is None:
                     for observation in view.tick():
                         yield observation
                 elif changed := view.take(change):
                     yield changed
+            if self._api is not None:  # not closed: feeding ended by a fault of ours, which must not look like peace
+                feeders[0].result()
         finally:
+            self._feeders.discard(feeders[0])
             for task in feeders:
                 task.cancel()
             await asyncio.gather(*feeders, return_exceptions=True)
@@ -215,7 +224,7 @@ class KubernetesBackend(Backend, Endpoints, Exec, Capacity):
                 found |= {each["metadata"]["namespace"] for each in listing["items"]}
         return sorted(found)
 
-    async def _feed_all(self, queue: asyncio.Queue[Change | None]) -> None:
+    async def _feed_all(self, queue: Changes) -> None:
         """A reflector per scope; namespaces that become known later get theirs then."""
         fed: set[str] = set()
         async with asyncio.TaskGroup() as tasks:
@@ -226,7 +235,7 @@ class KubernetesBackend(Backend, Endpoints, Exec, Capacity):
                     tasks.create_task(self._feed(scope, queue))
                 await self._more_namespaces.wait()
 
-    async def _feed(self, scope: str, queue: asyncio.Queue[Change | None]) -> None:
+    async def _feed(self, scope: str, queue: Changes) -> None:
         reflector = Reflector(self.api, scope, selector(self.options), self.options.resync_seconds)
         async with aclosing(reflector.changes()) as changes:  # type: ignore[type-var]
             async for change in changes:
@@ -234,7 +243,7 @@ class KubernetesBackend(Backend, Endpoints, Exec, Capacity):
                     queue.put_nowait(change)
 
 
-async def _tick(queue: asyncio.Queue[Change | None]) -> None:
+async def _tick(queue: Changes) -> None:
     while True:
         await asyncio.sleep(_TICK)
         queue.put_nowait(None)

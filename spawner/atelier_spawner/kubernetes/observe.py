@@ -300,6 +300,8 @@ def _why_waiting(pod: Pod, state: dict[str, Any], patience: Patience, now: datet
             return found
     if _container(pod, INIT).get("state", {}).get("running"):
         return State.STARTING, Reason.NONE, "Fetching code and inputs."
+    if _condition(pod, "Initialized").get("status") == "True":
+        return State.STARTING, Reason.PULLING_IMAGE, "Pulling the image, or starting its container."
     return State.STARTING, Reason.NONE, ""
 
 
@@ -320,7 +322,8 @@ def _stuck(
         return _crashing(pod, name)
     if reason not in _PULL | _CONTAINER_ERRORS:
         return None
-    since = _time(_condition(pod, "PodScheduled").get("lastTransitionTime"))
+    turn = "Initialized" if name == MAIN else "PodScheduled"
+    since = _time(_condition(pod, turn).get("lastTransitionTime"))
     waited = (now - since).total_seconds() if since else 0
     given_up = waited >= patience.pull or reason == "InvalidImageName"
     if reason in _CONTAINER_ERRORS:

@@ -64,7 +64,11 @@ class Rig:
         return backend
 
     def spec(self, *command: str, **changes: Any) -> WorkloadSpec:
-        role = {"image": self.image, "command": command, "resources": Resources(cpu=0.05, memory=64 * 1024**2)}
+        role = {
+            "image": self.image,
+            "command": command or ("true",),
+            "resources": Resources(cpu=0.05, memory=64 * 1024**2),
+        }
         role |= changes.pop("role", {})
         workload = f"w-{uuid.uuid4().hex[:8]}-step-1"
         base: dict[str, Any] = {

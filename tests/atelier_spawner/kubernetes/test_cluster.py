@@ -62,11 +62,11 @@ async def test_too_much_memory(rig: Rig) -> None:
 
 
 async def test_an_image_that_is_not_there(rig: Rig) -> None:
-    backend = await rig.open(pull_seconds=6)
+    backend = await rig.open(pull_seconds=20)
     spec = rig.spec("true", role={"image": f"{rig.cluster.registry}/atelier/never-made:1"})
     await rig.start(backend, spec)
-    seen = await until(backend, spec.id, lambda seen: seen.reason is Reason.PULLING_IMAGE)
-    assert seen.state is State.STARTING
+    seen = await until(backend, spec.id, lambda seen: "not found" in seen.message)
+    assert (seen.state, seen.reason) == (State.STARTING, Reason.PULLING_IMAGE)
     seen = await final(backend, spec.id)
     assert (seen.state, seen.reason) == (State.FAILED, Reason.IMAGE_PULL)
     assert "never-made" in seen.message
@@ -159,7 +159,9 @@ async def test_what_the_cluster_refuses_is_invalid(rig: Rig) -> None:
 
 async def test_two_projects_do_not_reach_each_other(rig: Rig) -> None:
     backend = await rig.open()
-    serve = rig.spec(*SHELL, "nc -lk -p 8080 -e echo hello", role={"ports": (Port(name="tcp", port=8080),)})
+    serve = rig.spec(
+        *SHELL, "while true; do echo hello | nc -l -p 8080; done", role={"ports": (Port(name="tcp", port=8080),)}
+    )
     handle = await rig.start(backend, serve)
     await until(backend, serve.id, lambda seen: seen.state is State.RUNNING)
     address = (await backend.endpoint(handle, "tcp")).removeprefix("http://").split(":")[0]
@@ -170,7 +172,7 @@ async def test_two_projects_do_not_reach_each_other(rig: Rig) -> None:
         own = await rig.start(backend, spec)
         await final(backend, spec.id)
         logs.append(await text(backend.logs(own, "main-0", False)))
-    assert logs == ["hello\n", "closed\n"]
+    assert (logs[0], logs[1].split()[-1]) == ("hello\n", "closed")
 
 
 async def test_commands_inside(rig: Rig) -> None:
@@ -232,3 +234,16 @@ async def test_a_cluster_that_is_not_there(rig: Rig, tmp_path: Path) -> None:
     with pytest.raises(BackendUnavailable) as refused:
         await rig.open(kubeconfig=str(config))
     assert refused.value.code == "cluster_unreachable"
+
+
+async def test_a_watch_ends_when_the_back_end_is_closed(rig: Rig) -> None:
+    backend = await rig.open()
+
+    async def follow() -> None:
+        async for _ in backend.watch():
+            pass
+
+    task = asyncio.create_task(follow())
+    await asyncio.sleep(1)
+    await backend.close()
+    await asyncio.wait_for(task, 15)

@@ -51,8 +51,9 @@ def ended(code: int, reason: str = "Error", message: str = "") -> dict[str, Any]
     return {"terminated": {"exitCode": code, "reason": reason, "message": message, **times}}
 
 
-def scheduled(status: str = "True", since: str = CREATED, **more: str) -> list[dict[str, str]]:
-    return [{"type": "PodScheduled", "status": status, "lastTransitionTime": since, **more}]
+def scheduled(status: str = "True", **more: str) -> list[dict[str, str]]:
+    both = ("PodScheduled", "Initialized")
+    return [{"type": each, "status": status, "lastTransitionTime": CREATED, **more} for each in both]
 
 
 def disrupted(reason: str) -> list[dict[str, str]]:
