@@ -106,7 +106,6 @@ json.dump({"score": 1}, open(os.environ["ATELIER_OUTPUTS"] + "/outputs.json", "w
     assert report["outputs"] == {"model": "artifact-model"}
     assert pod.state.outputs["model"].path.read_text() == "weights"
     assert pod.state.logs["main-0"] == b"hello from main-0\n"
-    assert pod.state.started == [{"replica": "main-0", "node": "node-a"}]
     assert pod.state.claims == {"main-0": "pod-1"}
 
 
@@ -208,6 +207,7 @@ def test_deleted_while_it_runs(api: AttemptApi, tmp_path: Path, pods: Any) -> No
     sidecar.send_signal(signal.SIGTERM)
     assert sidecar.wait(30) == 0
     assert pod.state.finished[0]["reason"] == "Cancelled"
+    assert pod.state.started == [{"replica": "main-0", "node": "node-a"}]
 
 
 def test_the_attempt_is_over(api: AttemptApi, tmp_path: Path, pods: Any) -> None:

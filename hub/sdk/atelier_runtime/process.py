@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import signal
 import time
@@ -38,6 +39,7 @@ def read(pid: int) -> Process | None:
     return Process(pid, fields[0].decode(), int(fields[1]), int(fields[3]), int(fields[19]))
 
 
+@functools.lru_cache(maxsize=None)  # noqa: UP033  # Python 3.9
 def boot_id() -> str:
     """Changes with every boot of the machine; pids of an earlier boot mean nothing."""
     with open("/proc/sys/kernel/random/boot_id", encoding="utf-8") as file:

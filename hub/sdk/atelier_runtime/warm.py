@@ -43,13 +43,10 @@ def main(descriptor: int, preload: list[str]) -> int:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps shims that ended
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.freeze()  # what is imported stays as it is, so forks share its memory
-    reader = connection.makefile("rb")
-    for line in iter(lambda: reader.readline(_LINE), b""):
-        answer = _fork(json.loads(line), connection, marker)
-        try:
+    with connection, connection.makefile("rb") as reader, contextlib.suppress(OSError):
+        for line in iter(lambda: reader.readline(_LINE), b""):
+            answer = _fork(json.loads(line), connection, marker)
             connection.sendall(json.dumps(answer).encode() + b"\n")
-        except OSError:
-            break
     return 0
 
 

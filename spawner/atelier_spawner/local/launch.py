@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -23,29 +25,37 @@ from atelier_spawner.shim import gang, shim_document, shim_spec
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
+_RUNTIME = Path(atelier_runtime.__file__).parent
+
+
 class Launcher:
     """Starts shims. `env` is what the operator adds to every command's environment."""
 
     def __init__(self, data_dir: Path, cache_dir: Path, own_python: Path, options: Mapping[str, Any]) -> None:
         self._code = data_dir / "code"
         self._log = data_dir / "zygote.log"
-        self._runtime = cache_dir / "runtime" / "atelier_runtime"
+        self._runtime = cache_dir / "runtime" / _content_of(_RUNTIME) / "atelier_runtime"
         self._own_python = own_python
         self._env: dict[str, str] = dict(options.get("env", {}))
         self._preload = tuple(options.get("warm_modules", ()))
         self._zygotes: dict[tuple[Path, int | None, bool], Zygote] = {}
 
     def open(self) -> None:
-        """Blocking: put the runtime where every user of this machine can read it."""
+        """Blocking: put the runtime where every user of this machine can read it, and have a zygote ready."""
         self._code.mkdir(parents=True, exist_ok=True)
-        source = Path(atelier_runtime.__file__).parent
+        if not self._runtime.exists():
+            self._install_runtime()
+        self._zygote(self._own_python, None, in_place=False).warm_up()
+
+    def _install_runtime(self) -> None:
         fresh = self._runtime.with_name(f".{os.getpid()}")
         shutil.rmtree(fresh, ignore_errors=True)
-        shutil.copytree(source, fresh, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(_RUNTIME, fresh, ignore=shutil.ignore_patterns("__pycache__"))
         for path in [fresh, *fresh.rglob("*")]:
             path.chmod(0o755 if path.is_dir() else 0o644)
-        shutil.rmtree(self._runtime, ignore_errors=True)
-        fresh.rename(self._runtime)
+        with contextlib.suppress(OSError):  # another control plane was faster
+            fresh.rename(self._runtime)
+        shutil.rmtree(fresh, ignore_errors=True)
 
     def close(self) -> None:
         """Let the zygotes end; what they forked runs on."""
@@ -124,6 +134,14 @@ class Launcher:
             **self._env,
             **ports,
         }
+
+
+def _content_of(folder: Path) -> str:
+    """Names the runtime by its content: a new one never replaces files under those who use the old."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*.py")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def orders_path(attempt: Attempt, replica: str) -> Path:

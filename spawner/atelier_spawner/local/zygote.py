@@ -44,6 +44,10 @@ class Zygote:
             raise BackendUnavailable(f"The step could not be started: {answer['error']}", code="start_failed")
         return bool(answer["claimed"])
 
+    def warm_up(self) -> None:
+        """Start the process now, so that the first step does not wait for it."""
+        self._connect()
+
     def close(self) -> None:
         """Let the zygote end; its shims live on."""
         if self._socket is not None:
