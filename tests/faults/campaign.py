@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from atelier_sdk import AtelierError, Client
 from sqlalchemy import create_engine, text
 
+from atelier_sdk import AtelierError, Client
 from tests.harness.control_plane import ControlPlane, pipeline, submit
 
 STEP = """\

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -24,7 +24,7 @@ from atelier_core.workload import Handle, Observation, WorkloadSpec
 from atelier_hub.db import Database, now
 from atelier_hub.engine import store
 from atelier_hub.engine.logs import LogArchive
-from atelier_hub.engine.store import Artifact, Attempt
+from atelier_hub.engine.store import Artifact, Attempt, ReportRow
 from atelier_hub.engine.workqueue import WorkQueue
 
 log = logging.getLogger(__name__)
@@ -194,24 +194,24 @@ class Driver:
 
     async def _process(self, attempt_id: str) -> float | None:
         seen = self._seen.pop(attempt_id, None)
-        attempt = await self._read(lambda session: store.get_attempt(session, attempt_id))
+        attempt, reports = await self._read(partial(_load, attempt=attempt_id))
         if attempt is None or attempt.cleaned:
             self._handed.discard(attempt_id)
             return None
         if not self._open.get(attempt.backend):
             return await self._backend_away(attempt, seen)
         try:
-            return await self._step(attempt, seen)
+            return await self._step(attempt, reports, seen)
         except BackendUnavailable as error:
             if seen is not None:
                 self._saw(seen)
             log.warning("Attempt %s: %s", attempt_id, error.message)
             return 1.0
 
-    async def _step(self, attempt: Attempt, seen: Observation | None) -> float | None:
+    async def _step(self, attempt: Attempt, reports: Sequence[ReportRow], seen: Observation | None) -> float | None:
         if attempt.final:
             return await self._clean(attempt)
-        outcome = await self._outcome(attempt, seen)
+        outcome = _outcome(attempt, reports, seen)
         if outcome is not None:
             return await self._end(attempt, outcome)
         if attempt.wanted == "stop":
@@ -295,24 +295,6 @@ class Driver:
         if attempt is not None and attempt.wanted == "stop" and task is not None:
             task.cancel()
 
-    async def _outcome(self, attempt: Attempt, seen: Observation | None) -> Observation | None:
-        """How the attempt ended, if it did: by its shims' reports, else by what the engine shows."""
-        reports = await self._read(lambda session: store.reports_of(session, attempt.id))
-        bad = next((one for one in reports if one.exit_code != 0 or one.reason), None)
-        if bad is not None:
-            reason = Reason(bad.reason) if bad.reason else Reason.EXIT_CODE
-            message = bad.message or f"The command ended with code {bad.exit_code}."
-            return _seen(attempt, State.FAILED, reason, message, bad.exit_code)
-        if len(reports) >= attempt.replicas:
-            values = {name: value for one in reports for name, value in one.output_values.items()}
-            return _seen(attempt, State.DONE, exit_code=0).model_copy(update={"values": values})
-        if seen is None or not seen.final:
-            return None
-        if seen.state is State.DONE and not seen.reported:
-            text = "It ended without a report of its shim; its outputs may not be stored."
-            return _seen(attempt, State.FAILED, Reason.SHIM_LOST, text)
-        return seen
-
     async def _end(self, attempt: Attempt, outcome: Observation, *, survivors: bool = False) -> float | None:
         if attempt.wanted == "stop" and outcome.state is not State.DONE:
             outcome = _stopped(attempt)
@@ -394,3 +376,25 @@ def _stopped(attempt: Attempt) -> Observation:
     if reason is Reason.DEADLINE_EXCEEDED:
         return _seen(attempt, State.FAILED, reason, "The run took longer than its limit.")
     return _seen(attempt, State.STOPPED, reason, "It was cancelled.")
+
+
+def _outcome(attempt: Attempt, reports: Sequence[ReportRow], seen: Observation | None) -> Observation | None:
+    """How the attempt ended, if it did: by its shims' reports, else by what the engine shows."""
+    bad = next((one for one in reports if one.exit_code != 0 or one.reason), None)
+    if bad is not None:
+        reason = Reason(bad.reason) if bad.reason else Reason.EXIT_CODE
+        message = bad.message or f"The command ended with code {bad.exit_code}."
+        return _seen(attempt, State.FAILED, reason, message, bad.exit_code)
+    if len(reports) >= attempt.replicas:
+        values = {name: value for one in reports for name, value in one.output_values.items()}
+        return _seen(attempt, State.DONE, exit_code=0).model_copy(update={"values": values})
+    if seen is None or not seen.final:
+        return None
+    if seen.state is State.DONE and not seen.reported:
+        text = "It ended without a report of its shim; its outputs may not be stored."
+        return _seen(attempt, State.FAILED, Reason.SHIM_LOST, text)
+    return seen
+
+
+def _load(session: Session, *, attempt: str) -> tuple[Attempt | None, list[ReportRow]]:
+    return store.get_attempt(session, attempt), store.reports_of(session, attempt)

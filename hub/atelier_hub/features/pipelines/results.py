@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import datetime
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy.orm import Session
@@ -34,6 +35,7 @@ class AttemptBody(BaseModel):
     message: str
     exit_code: int | None
     replicas: int
+    values: dict[str, Any] = {}
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
