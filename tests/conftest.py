@@ -6,7 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.harness.cluster.fixtures import cluster
 from tests.harness.hub import TestHub
+
+__all__ = ["cluster"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

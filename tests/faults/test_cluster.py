@@ -1,0 +1,136 @@
+"""The control plane, the kubelet, the API server, watches and shims fail while pipelines run in pods."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.campaign import EXPECTED_STARTS, Campaign, counting, query
+from tests.harness.cluster.fixtures import Cluster
+from tests.harness.cluster.platform import backend_options
+from tests.harness.cluster.settings import CannotRun
+from tests.harness.control_plane import ControlPlane
+from tests.harness.hub import TestHub, free_port
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
+
+PREFIX = "faults-"
+RESOURCES = {"cpu": 0.02, "memory": "96Mi"}
+
+
+@pytest.fixture(scope="module")
+def plane(tmp_path_factory: pytest.TempPathFactory, hub: TestHub, cluster: Cluster) -> Iterator[ControlPlane]:
+    host, port = cluster.advertise_host or "127.0.0.1", free_port()
+    plane = ControlPlane(
+        tmp_path_factory.mktemp("plane"),
+        hub,
+        backends={"cluster": backend_options(cluster, PREFIX)},
+        extra_binds=[f"{host}:{port}"],
+        advertise_url=f"http://{host}:{port}/api",
+    )
+    plane.start()
+    yield plane
+    plane.stop()
+    names = cluster.kubectl("get", "namespaces", "-o", "name").split()
+    if ours := [name for name in names if name.startswith(f"namespace/{PREFIX}")]:
+        cluster.kubectl("delete", *ours, "--wait=false")
+
+
+@pytest.fixture
+def campaign(
+    plane: ControlPlane, cluster: Cluster, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[Campaign]:
+    count_file = tmp_path / "starts.txt"
+    project = f"f{abs(hash(request.node.name)) % 10**6}"
+    with counting(count_file, cluster.advertise_host or "127.0.0.1") as url:
+        campaign = Campaign(
+            plane,
+            plane.client(project),
+            project,
+            tmp_path / "folder",
+            on="cluster",
+            instances=2,
+            count_file=count_file,
+            count_url=url,
+        )
+        campaign.prepare()
+        yield campaign
+
+
+def settle(campaign: Campaign, what: str, say: Callable[[str], None], seconds: float = 300) -> None:
+    """Wait for the end, print the figures, and check what must hold after every fault."""
+    campaign.finish(seconds)
+    say(f"\n{what}: {campaign.report()}")
+    assert set(campaign.states()) == {"done"}
+    assert max(campaign.starts().values()) == 1
+    assert len(campaign.starts()) >= EXPECTED_STARTS * len(campaign.runs)
+
+
+@pytest.fixture
+def say(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
+    def print_through(text: str) -> None:
+        with capsys.disabled():
+            print(text)
+
+    return print_through
+
+
+def test_a_killed_control_plane_loses_nothing_and_does_nothing_twice(campaign: Campaign, kills: int, say):
+    def strike() -> None:
+        campaign.plane.kill()
+        campaign.plane.start()
+
+    campaign.hit(max(3, int(kills * 0.4)), strike, longest=4)
+    settle(campaign, "cluster, control plane killed", say)
+    assert campaign.second_attempts() == []
+
+
+def test_a_killed_kubelet_loses_nothing(campaign: Campaign, cluster: Cluster, say):
+    def strike() -> None:
+        with cluster.faults.kubelet_down():
+            time.sleep(3)
+
+    campaign.hit(2, strike, seed=3, longest=4)
+    settle(campaign, "kubelet killed", say)
+
+
+def test_an_api_server_that_is_away_for_a_minute_loses_nothing(campaign: Campaign, cluster: Cluster, say):
+    def strike() -> None:
+        with cluster.faults.apiserver_down():
+            time.sleep(60)
+
+    campaign.hit(1, strike, seed=4, longest=4)
+    settle(campaign, "API server away for 60 s", say)
+
+
+def test_a_watch_that_expired_loses_nothing(campaign: Campaign, cluster: Cluster, say):
+    campaign.hit(1, cluster.faults.expire_watches, seed=5, longest=4)
+    settle(campaign, "watches expired (410)", say)
+
+
+def test_a_killed_shim_is_followed_by_one_second_attempt(campaign: Campaign, cluster: Cluster, say):
+    chance, killed = random.Random(6), 0
+
+    def strike() -> None:
+        nonlocal killed
+        for _ in range(50):
+            rows = query(campaign.plane, "SELECT id, project FROM attempts WHERE state = 'running'")
+            if rows:
+                attempt, project = chance.choice(rows)
+                try:
+                    hit = cluster.faults.kill_container(f"{PREFIX}{project}", attempt, "main")
+                except CannotRun:
+                    hit = []
+                if hit:
+                    killed += 1
+                    return
+            time.sleep(0.1)
+
+    campaign.hit(3, strike, seed=6, longest=3)
+    settle(campaign, f"cluster, {killed} shims killed", say)
+    assert killed
+    assert 0 < len(campaign.second_attempts()) <= killed
