@@ -22,9 +22,6 @@ from tests.atelier_cli.platform.installation import Browser, Installation, free_
 
 pytestmark = pytest.mark.root
 
-# Where our packages and those that they use are; the standard library is each Python's own.
-PACKAGES = os.pathsep.join(path for path in sys.path if path and not path.startswith(sys.base_prefix))
-
 ATTACK = """
 import json, os, signal
 from pathlib import Path
@@ -59,19 +56,33 @@ print(json.dumps(found))
 """
 
 
-def python_for_all() -> str:
-    """A Python that other accounts can start: this one, or the system's of the same version."""
-    for program in (sys.executable, f"/usr/bin/python{sys.version_info[0]}.{sys.version_info[1]}"):
-        try:
-            done = subprocess.run(
-                [program, "-c", "import jupyterhub, ssl"], user=59_998, group=59_998, extra_groups=[], cwd="/",
-                env={"PYTHONPATH": PACKAGES}, capture_output=True, check=False,
-            )  # fmt: skip
-        except OSError:
-            continue
-        if done.returncode == 0:
-            return program
-    pytest.fail(f"Other accounts can start neither {sys.executable} nor the system's Python of the same version.")
+def python_for_all(place: Path) -> str:
+    """A Python with our packages that other accounts can start: this one, or this environment on the system's."""
+    if _everybody_can(sys.executable):
+        return sys.executable
+    version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    environment = place / "python"
+    for folder in ("bin", f"lib/{version}"):
+        (environment / folder).mkdir(parents=True)
+    (environment / "pyvenv.cfg").write_text("home = /usr/bin\n")
+    (environment / "bin/python").symlink_to(f"/usr/bin/{version}")
+    for shared_part in ("etc", "share", f"lib/{version}/site-packages"):
+        (environment / shared_part).symlink_to(Path(sys.prefix) / shared_part)
+    program = str(environment / "bin/python")
+    if not _everybody_can(program):
+        pytest.fail(f"Other accounts can start neither {sys.executable} nor /usr/bin/{version} (apt-get install it).")
+    return program
+
+
+def _everybody_can(program: str) -> bool:
+    probe = [program, "-c", "import jupyterhub.singleuser, atelier_spawner"]
+    try:
+        done = subprocess.run(
+            probe, user=59_998, group=59_998, extra_groups=[], cwd="/", env={}, capture_output=True, check=False
+        )
+    except OSError:
+        return False
+    return done.returncode == 0
 
 
 @pytest.fixture(scope="module")
@@ -81,8 +92,7 @@ def shared() -> Iterator[Installation]:
         pytest.fail("These tests need root, as the platform does that serves several people.")
     top = Path(tempfile.mkdtemp(prefix="atelier-"))  # pytest's own folders are closed to other accounts
     top.chmod(0o711)
-    env = {**os.environ, "PYTHONPATH": PACKAGES}
-    installed = Installation(top / "data", python=python_for_all(), env=env)
+    installed = Installation(top / "data", python=python_for_all(top))
     try:
         started = installed.up("--port", str(free_port()), "--admin", "ada")
         links = [started["link"], installed.json("user", "add", "bob")["link"]]
