@@ -35,6 +35,7 @@ class Engine(ABC):
     image = "python"
     python: tuple[str, ...] = ("python",)
     patience = 20.0
+    lag = 0.0  # how long after a command began its engine may still say that it is starting
     features: frozenset[str] = frozenset()
 
     def __init__(self, api: AttemptApi) -> None:

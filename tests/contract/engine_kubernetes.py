@@ -43,6 +43,7 @@ class KubernetesEngine(Engine):
 
     name = "kubernetes"
     patience = 90.0
+    lag = 1.5
     features = frozenset[str]()
 
     def __init__(self, shared: Shared) -> None:

@@ -124,12 +124,13 @@ async def test_stopping_ends_what_does_not_listen(engine: Engine) -> None:
 async def test_adopts_what_runs(engine: Engine) -> None:
     gate = engine.api.folder / "gate"
     gate.mkdir(exist_ok=True)
-    spec = engine.spec("mark(ID)\nimport time\ntime.sleep(2)\nmark(ID + '-end')")
+    spec = engine.spec(f"mark(ID)\nimport time\ntime.sleep({2 + 2 * engine.lag})\nmark(ID + '-end')")
     first = await engine.backend()
     await engine.start(first, spec)
     await engine.marked(spec.id)
     await engine.crash(first)
     second = await engine.backend()
+    await asyncio.sleep(engine.lag)
     assert [item.state for item in await second.list() if item.workload == spec.id] == [State.RUNNING]
     seen = await _watched_end(engine, second.watch(), spec.id)
     assert seen.state is State.DONE
@@ -156,7 +157,8 @@ async def test_watch_tells_the_end(engine: Engine) -> None:
 
 
 async def test_logs_follow(engine: Engine) -> None:
-    spec = engine.spec("import time\nfor n in range(3):\n    print('line', n, flush=True); time.sleep(0.4)")
+    pause = 0.4 + engine.lag
+    spec = engine.spec(f"import time\nfor n in range(3):\n    print('line', n, flush=True); time.sleep({pause})")
     backend = await engine.backend()
     handle = await engine.start(backend, spec)
     arrivals, text = [], b""

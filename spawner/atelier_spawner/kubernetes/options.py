@@ -46,7 +46,7 @@ class KubernetesOptions(BaseModel):
     default_requests: dict[str, str] = Field(default_factory=lambda: {"cpu": "100m", "memory": "256Mi"})
     default_limits: dict[str, str] = Field(default_factory=lambda: {"memory": "256Mi"})
     limit_cpu: bool = False
-    sidecar_cpu: str = "10m"
+    sidecar_cpu: str = "50m"
     sidecar_memory: str = "96Mi"
     private_cidrs: tuple[str, ...] = ()
     metadata_cidrs: tuple[str, ...] = (_METADATA,)

@@ -137,10 +137,15 @@ def build_runtime_tree(target: Path, python: str = sys.executable, package: Path
     return target
 
 
+def interpreter(runtime: str = RUNTIME) -> list[str]:
+    """The words that start the interpreter of a tree at `runtime`; nothing of it enters the environment."""
+    loader = [f"{runtime}/lib/ld.so", "--inhibit-cache", "--library-path", f"{runtime}/lib"]
+    return [*loader, f"{runtime}/bin/python3", "-I", "-S", "-B", "-X", "utf8"]
+
+
 def command(*arguments: str, runtime: str = RUNTIME) -> list[str]:
-    """The words that start the shim out of a tree at `runtime`; nothing of it enters the environment."""
-    loader = [f"{runtime}/lib/ld.so", "--inhibit-cache", "--library-path", f"{runtime}/lib", f"{runtime}/bin/python3"]
-    return [*loader, "-I", "-S", "-B", "-X", "utf8", "-m", "atelier_runtime", *arguments]
+    """The words that start the shim of a tree at `runtime`."""
+    return [*interpreter(runtime), "-m", "atelier_runtime", *arguments]
 
 
 def _probe(python: str) -> dict[str, str]:

@@ -13,11 +13,23 @@ import aiohttp
 from atelier_core.errors import Conflict, NotFound
 from atelier_spawner.kubernetes.api import PODS, Api, ApiError, Object
 from atelier_spawner.kubernetes.observe import replica_names
-from atelier_spawner.kubernetes.pods import INIT, MAIN
+from atelier_spawner.kubernetes.pods import COPY, INIT, MAIN, ROOT
+from atelier_spawner.kubernetes.runtime_image import interpreter
 
 _PROTOCOL = "v4.channel.k8s.io"
 _STDOUT, _STDERR, _ERROR = 1, 2, 3
 _WATCH_SECONDS = 30
+# Runs in the step's container, by the runtime's own interpreter: the command gets what the step's own command got.
+_ENTER = f"""
+import os, sys
+from atelier_runtime.spec import ShimSpec
+spec = ShimSpec.load("{ROOT}/.atelier/main.json")
+os.chdir(spec.path(spec.workdir))
+try:
+    os.execvpe(sys.argv[1], sys.argv[1:], spec.environment(dict(os.environ)))
+except OSError as error:
+    sys.exit("%s: %s" % (sys.argv[1], error.strerror))
+"""
 
 
 async def find_pod(api: Api, namespace: str, selector: str, replica: str) -> Object:
@@ -97,9 +109,10 @@ async def _next_state(api: Api, pod: Object) -> Object | None:
 
 
 async def run_command(api: Api, pod: Object, command: list[str]) -> tuple[int, bytes]:
-    """Run `command` in the main container; its exit code and what it wrote."""
+    """Run `command` in the main container with the step's variables and folder; its exit code and what it wrote."""
     metadata = pod["metadata"]
-    query = [("container", MAIN), ("stdout", "true"), ("stderr", "true"), *(("command", word) for word in command)]
+    words = [*interpreter(COPY), "-c", _ENTER, *command]
+    query = [("container", MAIN), ("stdout", "true"), ("stderr", "true"), *(("command", word) for word in words)]
     socket = await api.websocket(f"{PODS.path(metadata['namespace'], metadata['name'])}/exec", query, _PROTOCOL)
     output, status = bytearray(), b""
     try:

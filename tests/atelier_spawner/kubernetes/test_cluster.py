@@ -181,7 +181,12 @@ async def test_commands_inside(rig: Rig) -> None:
     handle = await rig.start(backend, spec)
     await until(backend, spec.id, lambda seen: seen.state is State.RUNNING)
     assert await backend.exec(handle, "main-0", [*SHELL, "echo out; echo err >&2; exit 4"]) == (4, b"out\nerr\n")
-    assert await backend.exec(handle, "main-0", ["true"]) == (0, b"")
+    assert await backend.exec(handle, "main-0", [*SHELL, "echo $ATELIER_ATTEMPT; pwd"]) == (
+        0,
+        f"{spec.id}\n/atelier/work/code\n".encode(),
+    )
+    code, words = await backend.exec(handle, "main-0", ["no-such-program"])
+    assert (code, b"no-such-program" in words) == (1, True)
     with pytest.raises(NotFound):
         await backend.exec(handle, "main-7", ["true"])
 

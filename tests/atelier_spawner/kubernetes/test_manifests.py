@@ -57,7 +57,7 @@ def own(name: str, *arguments: str) -> dict[str, Any]:
             {"name": "ATELIER_POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
             {"name": "ATELIER_NODE", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
         ],
-        "resources": {"requests": {"cpu": "10m", "memory": "96Mi"}, "limits": {"memory": "96Mi"}},
+        "resources": {"requests": {"cpu": "50m", "memory": "96Mi"}, "limits": {"memory": "96Mi"}},
         "securityContext": locked(read_only=True),
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [
