@@ -30,6 +30,7 @@ from atelier_hub.engine.workqueue import WorkQueue
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
+GLANCE_SECONDS = 0.02
 CLEAN_DELAY = 1.0  # seconds: what comes next goes first
 REPAIR_SECONDS = 600.0
 SWEEP_SECONDS = 5.0
@@ -174,7 +175,8 @@ class Driver:
         if before is None or not before.final:
             self._seen[seen.workload] = seen
         if self._queue is not None:
-            self._queue.add(seen.workload)
+            # A short step is over before anybody could see it run: its end then needs no second look.
+            self._queue.add(seen.workload, 0 if seen.final else GLANCE_SECONDS)
 
     async def _resync(self, name: str, backend: Backend) -> None:
         """Compare the truth with the rows. Only what was handed over before looking can be missed."""

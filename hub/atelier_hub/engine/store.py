@@ -267,6 +267,7 @@ def move_attempt(session: Session, attempt: str, state: State, seen: Observation
     if state is State.RUNNING and row.started_at is None:
         row.started_at = (seen and seen.started_at) or now()
     if state in FINAL and seen is not None:
+        row.started_at = row.started_at or seen.started_at
         row.ended_at, row.exit_code, row.output_values = now(), seen.exit_code, seen.values
     move(session, row, state, reason, message)
     return True

@@ -40,7 +40,15 @@ from atelier_hub.engine.store import (
 )
 from atelier_hub.engine.tokens import AttemptTokens
 from atelier_hub.features.pipelines.spec import AttemptContext, build_spec
-from atelier_hub.features.pipelines.store import RunRow, SnapshotRow, append_log, load_log, move_run, move_step
+from atelier_hub.features.pipelines.store import (
+    RunRow,
+    SnapshotRow,
+    append_log,
+    load_log,
+    move_run,
+    move_step,
+    note_start,
+)
 
 log = logging.getLogger(__name__)
 KIND = "step"
@@ -91,6 +99,7 @@ class Runs:
 
     def ended(self, session: Session, attempt: Attempt, seen: Observation) -> list[str]:
         """The attempt is over and nothing of it survives."""
+        note_start(session, attempt.subject, attempt.step, seen.started_at)
         event = AttemptEnded(
             step=attempt.step,
             number=attempt.number,

@@ -153,6 +153,13 @@ def move_step(
     move(session, row, state, reason, message, data=data)
 
 
+def note_start(session: Session, run: str, step: str, at: datetime | None) -> None:
+    """When a step began that was over before it was seen running."""
+    row = session.get(StepRow, step_id(run, step))
+    if row is not None and row.started_at is None:
+        row.started_at = at
+
+
 def move_run(session: Session, run: RunRow, state: State, reason: Reason, message: str, actor: str = "") -> None:
     """Move a run."""
     if state is State.RUNNING:
