@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from fastapi import FastAPI
 from sqlalchemy.exc import ArgumentError, DBAPIError
@@ -147,6 +147,7 @@ class AtelierHub(Application):
             advertise_url=self.advertise_url,
             backends=self.backends,
             default_backend=self.default_backend,
+            single_user=self.single_user,
             images={image.name: image for image in images},
         )
 
@@ -173,9 +174,13 @@ class AtelierHub(Application):
     def start(self) -> None:
         """Serve until a signal comes."""
         logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-        logging.getLogger().setLevel(self.log.level)
+        logging.getLogger().setLevel(cast("int | str", self.log_level))
+        for chatty in ("httpx", "httpcore", "alembic"):
+            logging.getLogger(chatty).setLevel(logging.WARNING)
         sockets = serve.bind(self.ip, self.port, self.extra_binds)
         self.port = sockets[0].getsockname()[1]
+        # Threads here do a millisecond of work each; the usual 5 ms turn would be most of a short step's time.
+        sys.setswitchinterval(0.0005)
         serve.run(self.build(), sockets, self.base_path)
 
 

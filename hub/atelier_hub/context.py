@@ -35,6 +35,7 @@ class Settings:
     advertise_url: str = ""
     backends: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"local": {"type": "local"}})
     default_backend: str = "local"
+    single_user: bool = False
     images: Mapping[str, Image] = field(default_factory=dict)
 
     def url_for(self, backend_type: str) -> str:
