@@ -187,3 +187,8 @@ def test_ten_thousand_nodes_in_a_row() -> None:
     parents = {str(one): [str(one - 1)] if one else [] for one in range(10_000)}
     assert graph.order(parents) == [str(one) for one in range(10_000)]
     assert len(graph.circles({**parents, "0": ["9999"]})[0]) == 10_001
+
+
+@pytest.mark.parametrize("source", [None, 7, [], "7", b"\xff"])
+def test_what_is_no_document_is_one_problem(source: object):
+    assert len(parse(source).problems) == 1

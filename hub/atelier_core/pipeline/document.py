@@ -226,12 +226,12 @@ class Document:
         return raw
 
 
-def parse(source: bytes | str | Mapping[str, Any]) -> Document:
-    """Read a document. Never raises: what is wrong is in `problems`."""
+def parse(source: Any) -> Document:
+    """Read a document: its text, or what JSON made of it. Never raises: what is wrong is in `problems`."""
     if isinstance(source, Mapping):
         return _read(copy.deepcopy(dict(source)))
     try:
-        loaded = json.loads(source)
+        loaded = json.loads(source) if isinstance(source, bytes | str) else source
     except (ValueError, RecursionError) as error:
         message = f"The file is not JSON: {error}."
         return Document({}, problems=[Problem("", "", message, "Restore the file, or save it again in the canvas.")])

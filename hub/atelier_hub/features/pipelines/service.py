@@ -119,11 +119,7 @@ def new_id(prefix: str, length: int = 10) -> str:
 
 def problems(offer: Offer, document: Any, files: frozenset[str] | None) -> list[Problem]:
     """Everything that keeps `document` from running; `files` are the files of its folder, if known."""
-    try:
-        parsed = parse(document)
-    except InvalidPipeline as error:
-        return error.problems
-    return compiler.check(parsed, offer.templates, files, offer.images)
+    return compiler.check(parse(document), offer.templates, files, offer.images)
 
 
 def create_revision(
