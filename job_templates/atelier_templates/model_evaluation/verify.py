@@ -9,7 +9,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 def verify(outputs: Path, results: Path) -> None:
     """Both models are good, the confusion matrices explain the accuracy, and every view has its file."""
-    report = json.loads((outputs / "metrics.json").read_text())
+    report = json.loads((outputs / "metrics").read_text())
     values = json.loads((outputs / "outputs.json").read_text())
     assert sorted(report["models"]) == ["logistic-regression", "random-forest"], f"models: {sorted(report['models'])}"
     for number, (name, measured) in enumerate(report["models"].items(), 1):

@@ -12,7 +12,7 @@ def verify(outputs: Path, results: Path) -> None:
     for name in ("train", "test"):
         with (outputs / name / "data.csv").open(newline="") as stream:
             parts[name] = list(csv.DictReader(stream))
-    learnt = json.loads((outputs / "scaler.json").read_text())["columns"]
+    learnt = json.loads((outputs / "scaler").read_text())["columns"]
     assert "digit" not in learnt, "the label was scaled"
     assert {row["digit"] for row in parts["train"]} == set("0123456789"), "the labels have changed"
     for column, rule in learnt.items():

@@ -8,14 +8,8 @@ from typing import Any
 import pandas as pd
 import step
 import tabular
-from sklearn import datasets
 
-BUILT_IN = {
-    "digits": datasets.load_digits,
-    "iris": datasets.load_iris,
-    "wine": datasets.load_wine,
-    "breast_cancer": datasets.load_breast_cancer,
-}
+BUILT_IN = ("digits", "iris", "wine", "breast_cancer")
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 
 
@@ -40,7 +34,9 @@ def built_in(name: str) -> tuple[pd.DataFrame, str]:
     """A data set that comes with scikit-learn, with names for its classes where it has them."""
     if name not in BUILT_IN:
         step.fail(f"There is no built-in data set {name!r}. There are: {', '.join(BUILT_IN)}.")
-    bunch = BUILT_IN[name](as_frame=True)
+    from sklearn import datasets  # takes a second, which files need not wait for
+
+    bunch = getattr(datasets, f"load_{name}")(as_frame=True)
     frame = bunch.data.copy()
     label = "digit" if name == "digits" else "class"
     names = [str(one) for one in bunch.target_names]

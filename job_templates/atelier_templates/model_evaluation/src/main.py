@@ -41,7 +41,7 @@ def main() -> None:
     best = max(tested, key=lambda one: one.numbers[given["decide_by"]])
     step.write_values({**best.numbers, "best": best.name})
     report = {one.name: {**one.numbers, "classes": one.of_class.to_dict("records")} for one in tested}
-    step.write_json(step.output_path("metrics.json"), {"best": best.name, "rows": len(dataset.frame), "models": report})
+    step.write_json(step.output_path("metrics"), {"best": best.name, "rows": len(dataset.frame), "models": report})
     show(tested, best, curves=given["curves"])
 
 

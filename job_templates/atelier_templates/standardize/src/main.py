@@ -24,7 +24,7 @@ def main() -> None:
     learnt |= {name: learn_text(train.frame[name]) for name in train.texts}
     for name, dataset in {"train": train, "test": test}.items():
         dataset.with_frame(apply(dataset.frame, learnt)).write(step.output_path(name))
-    step.write_json(step.output_path("scaler.json"), {"method": given["method"], "columns": learnt})
+    step.write_json(step.output_path("scaler"), {"method": given["method"], "columns": learnt})
     show(learnt)
 
 
