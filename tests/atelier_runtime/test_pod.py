@@ -206,7 +206,7 @@ def test_deleted_while_it_runs(api: AttemptApi, tmp_path: Path, pods: Any) -> No
     assert main.wait(30) == 128 + signal.SIGKILL
     sidecar.send_signal(signal.SIGTERM)
     assert sidecar.wait(30) == 0
-    assert pod.state.finished[0]["reason"] == "Cancelled"
+    assert pod.state.finished[0]["reason"] == "Gone"
     assert pod.state.started == [{"replica": "main-0", "node": "node-a"}]
 
 

@@ -14,6 +14,7 @@ INPUT_UNAVAILABLE = "InputUnavailable"
 OUTPUT_UNSTORED = "OutputUnstored"
 DEADLINE_EXCEEDED = "DeadlineExceeded"
 CANCELLED = "Cancelled"
+GONE = "Gone"
 SHIM_LOST = "ShimLost"
 START_FAILED = "StartFailed"
 

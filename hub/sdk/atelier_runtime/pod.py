@@ -141,7 +141,7 @@ def _run(spec: ShimSpec, root: str) -> Outcome:
         command.start()
         os.close(send)
         tee.start()
-        result = command.wait()
+        result = _as_seen_from_a_pod(command.wait())
         tee.join(10)
     except Failure as failure:
         result.fail(failure.reason, failure.message)
@@ -152,6 +152,13 @@ def _run(spec: ShimSpec, root: str) -> Outcome:
         gather_results(spec, started)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
     result.started_at, result.ended_at = started, time.time()
+    return result
+
+
+def _as_seen_from_a_pod(result: Outcome) -> Outcome:
+    """A pod is asked to end by whoever drains or deletes it; if it was the platform, it knows better than we do."""
+    if result.reason == outcome.CANCELLED:
+        result.reason, result.message = outcome.GONE, "Its pod was asked to end: it was deleted, or its node drained."
     return result
 
 

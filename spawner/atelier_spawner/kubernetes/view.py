@@ -29,7 +29,7 @@ class View:
         pods = self._pods.setdefault(workload, {})
         if not change.gone:
             pods[metadata["uid"]] = change.pod
-            return self._say(observe(pods.values(), self._patience, _now()))
+            return self._say(self._asked(observe(pods.values(), self._patience, _now())))
         pods.pop(metadata["uid"], None)
         found = self._after_loss(workload, change.pod)
         if not pods:
@@ -62,6 +62,12 @@ class View:
         if pod["metadata"]["labels"].get(KIND) == "service":
             return observe(rest.values(), self._patience, _now()) if rest else _waiting(workload, pod)
         return gone(before, pod, _now())
+
+    def _asked(self, found: Observation) -> Observation:
+        """What fails while we stop it does so because we do; its end is told when all its pods are gone."""
+        if found.workload not in self._stopping or found.state is not State.FAILED:
+            return found
+        return self._said.get(found.workload, found)
 
     def _say(self, found: Observation) -> Observation | None:
         said = self._said.get(found.workload)

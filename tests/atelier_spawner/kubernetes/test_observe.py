@@ -225,6 +225,15 @@ class TestView:
         assert (seen.state, seen.reason) == (State.STOPPED, Reason.CANCELLED)
         assert not stopping
 
+    def test_what_fails_because_we_stop_it_is_stopped_not_failed(self) -> None:
+        view = View(PATIENCE, {"w1"})
+        view.take(Change(pod(**RUNNING)))
+        killed = pod(phase="Failed", deleted=True, containerStatuses=main(ended(143)))
+        assert view.take(Change(killed)) is None
+        seen = view.take(Change(killed, gone=True))
+        assert seen is not None
+        assert seen.state is State.STOPPED
+
     def test_the_end_of_what_had_ended_is_no_news(self) -> None:
         view = View(PATIENCE, set())
         done = pod(phase="Succeeded", containerStatuses=main(ended(0)))
