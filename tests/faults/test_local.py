@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import random
 import signal
@@ -82,9 +84,15 @@ def test_nothing_survives_a_cancelled_run(campaign: Campaign):
 def running_shims(folder: Path) -> list[int]:
     """Process ids of the shims of this control plane, found by what they have in their environment or claims."""
     found = []
-    for claim in (folder / "data" / "backends" / "local" / "attempts").glob("*/**/claim-*"):
-        text = claim.read_text(errors="replace")
-        pid = int(text.partition('"pid":')[2].strip().split(",")[0].strip(" }") or 0)
-        if pid and Path(f"/proc/{pid}").exists():
-            found.append(pid)
+    for root, _, names in os.walk(folder / "data" / "backends" / "local" / "attempts"):
+        for name in names:
+            if name.startswith("claim-"):
+                with contextlib.suppress(OSError, ValueError):  # its attempt was removed meanwhile
+                    found += alive(Path(root, name).read_text(errors="replace"))
     return found
+
+
+def alive(claim: str) -> list[int]:
+    """The shim that wrote the claim, if it still runs."""
+    pid = json.loads(claim)["pid"]
+    return [pid] if Path(f"/proc/{pid}").exists() else []

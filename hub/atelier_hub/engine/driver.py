@@ -35,6 +35,7 @@ CLEAN_DELAY = 1.0  # seconds: what comes next goes first
 REPAIR_SECONDS = 600.0
 SWEEP_SECONDS = 5.0
 QUOTA_SECONDS = 2.0
+WOKEN = 8
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class Driver:
         self._seen: dict[str, Observation] = {}
         self._handed: set[str] = set()
         self._starting: dict[str, asyncio.Task[None]] = {}
-        self._waiting: defaultdict[str, set[str]] = defaultdict(set)
+        self._waiting: defaultdict[str, dict[str, None]] = defaultdict(dict)  # in the order of asking
 
     # --- from outside ---
 
@@ -170,6 +171,11 @@ class Driver:
         async for seen in backend.watch():
             self._saw(seen)
 
+    def _keep_seen(self, seen: Observation | None) -> None:
+        """What could not be acted on now is not forgotten, unless something newer came."""
+        if seen is not None:
+            self._seen.setdefault(seen.workload, seen)
+
     def _saw(self, seen: Observation) -> None:
         before = self._seen.get(seen.workload)
         if before is None or not before.final:
@@ -205,10 +211,12 @@ class Driver:
         try:
             return await self._step(attempt, reports, seen)
         except BackendUnavailable as error:
-            if seen is not None:
-                self._saw(seen)
             log.warning("Attempt %s: %s", attempt_id, error.message)
+            self._keep_seen(seen)
             return 1.0
+        except Exception:
+            self._keep_seen(seen)
+            raise  # the work queue tries again later
 
     async def _step(self, attempt: Attempt, reports: Sequence[ReportRow], seen: Observation | None) -> float | None:
         if attempt.final:
@@ -228,8 +236,7 @@ class Driver:
         return None
 
     async def _backend_away(self, attempt: Attempt, seen: Observation | None) -> float | None:
-        if seen is not None:
-            self._saw(seen)
+        self._keep_seen(seen)
         if attempt.backend not in self.backends:
             text = f"There is no back end {attempt.backend!r} in the configuration any more."
         else:
@@ -246,11 +253,12 @@ class Driver:
             start = await self._read(lambda session: self.owners[attempt.kind].spec(session, attempt))
             await self._hand_over(attempt, start.spec)
         except QuotaExceeded as error:
-            self._waiting[attempt.backend].add(attempt.id)
+            waiting = self._waiting[attempt.backend]
+            waiting[attempt.id] = None
             await self._move(
                 attempt, State.QUEUED, _seen(attempt, State.QUEUED, Reason.WAITING_FOR_SLOT, error.message)
             )
-            return QUOTA_SECONDS
+            return QUOTA_SECONDS * (1 + len(waiting) / 50)
         except BackendUnavailable as error:
             seen = _seen(attempt, attempt.state, Reason.BACKEND_UNAVAILABLE, f"{error.message} {error.hint}".strip())
             await self._move(attempt, attempt.state, seen)
@@ -318,8 +326,8 @@ class Driver:
         touched = await self._write(lambda session: self._finished(session, attempt, outcome, cleaned))
         self._handed.discard(attempt.id)
         assert self._queue is not None
-        for other in (*touched, *self._waiting.pop(attempt.backend, ())):
-            self._wake([other])
+        self._wake(touched)
+        self._free(attempt.backend)
         return None if cleaned else CLEAN_DELAY
 
     def _finished(self, session: Session, attempt: Attempt, outcome: Observation, cleaned: bool) -> list[str]:
@@ -332,9 +340,16 @@ class Driver:
     async def _clean(self, attempt: Attempt) -> float | None:
         await self._remove(attempt, 0)
         await self._write(lambda session: store.mark_clean(session, [attempt.id]))
-        for other in self._waiting.pop(attempt.backend, ()):
-            self._wake([other])
+        self._free(attempt.backend)
         return None
+
+    def _free(self, backend: str) -> None:
+        """There is room again: those who asked first try first, and not all at once."""
+        waiting = self._waiting[backend]
+        first = list(waiting)[:WOKEN]
+        for attempt in first:
+            del waiting[attempt]
+        self._wake(first)
 
     async def _remove(self, attempt: Attempt, grace: float) -> None:
         """End and remove everything of the attempt, keeping its logs."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
@@ -335,9 +335,9 @@ def get_artifact(session: Session, artifact: str) -> Artifact | None:
     return _artifact(row) if row else None
 
 
-def artifacts_of(session: Session, subject: str, step: str | None = None) -> list[Artifact]:
-    """What a run (or one of its steps) left, of the attempts that succeeded or still run, in order of making."""
+def artifacts_of(session: Session, subject: str, steps: Collection[str] | None = None) -> list[Artifact]:
+    """What a run (or some of its steps) left, in order of making."""
     query = select(ArtifactRow).where(ArtifactRow.subject == subject)
-    if step is not None:
-        query = query.where(ArtifactRow.step == step)
+    if steps is not None:
+        query = query.where(ArtifactRow.step.in_(list(steps)))
     return [_artifact(row) for row in session.scalars(query.order_by(ArtifactRow.created_at, ArtifactRow.id))]

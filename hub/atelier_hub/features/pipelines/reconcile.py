@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.event import listen
@@ -35,7 +34,6 @@ from atelier_hub.engine.store import (
     NewAttempt,
     artifacts_of,
     create_attempt,
-    get_artifact,
     want_stop,
 )
 from atelier_hub.engine.tokens import AttemptTokens
@@ -72,7 +70,7 @@ class Runs:
         self._tokens = tokens
         self._reveal = reveal
         self._urls = urls
-        self._remember = remember
+        self._most = remember
         self._states: OrderedDict[str, tuple[int, RunState]] = OrderedDict()
 
     # --- what the routes and the driver call, inside a transaction ---
@@ -84,8 +82,8 @@ class Runs:
             return []
         before = self._state(session, run)
         after, commands = decide(before, event)
-        if after is before or (not commands and after == before):
-            return []
+        if not commands:
+            return []  # it came twice, or too late
         append_log(session, run, event)
         touched: list[str] = []
         for command in commands:
@@ -116,8 +114,9 @@ class Runs:
         run = session.get_one(RunRow, attempt.subject)
         state = self._state(session, run)
         step = state.graph.steps[attempt.step]
-        left = {(one.step, one.name): one.id for one in artifacts_of(session, run.id) if self._counts(state, one)}
-        wanted = set(step.secrets.values())
+        refs = [*(one.source for one in step.inputs.values()), *step.references.values()]
+        sources = {ref.step for ref in refs}
+        left = artifacts_of(session, run.id, sources)
         context = AttemptContext(
             attempt=attempt.id,
             run=run.id,
@@ -125,9 +124,9 @@ class Runs:
             owner=run.created_by,
             url=self._urls[attempt.backend],
             token=self._tokens.token(attempt.id, attempt.nonce),
-            artifacts=left,
-            values={name: one.values for name, one in state.steps.items() if one.values},
-            secrets={name: self._reveal(session, run.project, name) for name in wanted},
+            artifacts={(one.step, one.name): one.id for one in left if _counts(state, one)},
+            values={name: state.steps[name].values for name in sources},
+            secrets={name: self._reveal(session, run.project, name) for name in set(step.secrets.values())},
         )
         return Start(spec=build_spec(step, context))
 
@@ -142,25 +141,25 @@ class Runs:
 
     def input(self, session: Session, attempt: Attempt, name: str) -> Artifact:
         """The artifact behind an input of the step."""
-        spec = self.spec(session, attempt).spec
-        found = next((one.artifact for one in spec.inputs if one.name == name), None)
-        artifact = get_artifact(session, found) if found else None
-        if artifact is None:
-            raise NotFound(f"This step has no input {name!r}.")
-        return artifact
+        run = session.get_one(RunRow, attempt.subject)
+        state = self._state(session, run)
+        plan = state.graph.steps[attempt.step].inputs.get(name)
+        if plan is not None:
+            for artifact in artifacts_of(session, run.id, {plan.source.step}):
+                if artifact.name == plan.source.output and _counts(state, artifact):
+                    return artifact
+        raise NotFound(f"This step has no input {name!r}.")
 
     # --- inside ---
-
-    def _counts(self, state: RunState, artifact: Any) -> bool:
-        """Only what the attempt that succeeded left is an input of others."""
-        step = state.steps.get(artifact.step)
-        return step is not None and artifact.attempt.endswith(f"-{step.attempt}")
 
     def _state(self, session: Session, run: RunRow) -> RunState:
         known = _pending(session).get(run.id) or self._states.get(run.id)
         if known is not None and known[0] == run.log_length:
             return known[1]
-        return replay(Plan.model_validate_json(run.plan), load_log(session, run.id))
+        state = replay(Plan.model_validate_json(run.plan), load_log(session, run.id))
+        if run.id not in _pending(session):
+            self._remember(run.id, run.log_length, state)
+        return state
 
     def _keep(self, session: Session, run: RunRow, state: RunState) -> None:
         """Remember the state as soon as the transaction is committed, and only then."""
@@ -170,10 +169,13 @@ class Runs:
         pending[run.id] = (run.log_length, state)
 
     def _remember_all(self, session: Session) -> None:
-        for run, known in session.info.pop(_PENDING, {}).items():
-            self._states[run] = known
-            self._states.move_to_end(run)
-        while len(self._states) > self._remember:
+        for run, (length, state) in session.info.pop(_PENDING, {}).items():
+            self._remember(run, length, state)
+
+    def _remember(self, run: str, length: int, state: RunState) -> None:
+        self._states[run] = (length, state)
+        self._states.move_to_end(run)
+        while len(self._states) > self._most:
             self._states.popitem(last=False)
 
     def _carry_out(
@@ -217,3 +219,9 @@ class Runs:
 def _pending(session: Session) -> dict[str, tuple[int, RunState]]:
     pending: dict[str, tuple[int, RunState]] = session.info.setdefault(_PENDING, {})
     return pending
+
+
+def _counts(state: RunState, artifact: Artifact) -> bool:
+    """Only what the attempt that succeeded left is an input of others."""
+    step = state.steps.get(artifact.step)
+    return step is not None and artifact.attempt.endswith(f"-{step.attempt}")

@@ -78,7 +78,7 @@ def get_artifact(session: Session, project: str, artifact: str) -> Artifact:
 
 def results_artifact(session: Session, run: str, step: str) -> Artifact | None:
     """The stored results folder of the step's last attempt that left one."""
-    found = [one for one in store.artifacts_of(session, run, step) if one.name == "results"]
+    found = [one for one in store.artifacts_of(session, run, {step}) if one.name == "results"]
     return found[-1] if found else None
 
 

@@ -83,7 +83,7 @@ def _pass_deadlines(context: Context) -> list[str]:
 
 
 def _refuse_while_running(session: Session, project: str) -> None:
-    running = [run.id for run in open_runs(session) if run.project == project]
+    running = open_runs(session, project)
     if running:
         raise Conflict(
             f"The project still has {len(running)} running pipelines.",

@@ -14,7 +14,7 @@ from atelier_core.pipeline.plan import Plan
 from atelier_core.pipeline.run import EVENTS, AttemptEnded, Event
 from atelier_core.states import FINAL, Reason, State
 from atelier_hub.db import Base, Driven, move, now
-from atelier_hub.engine import store as _attempts  # noqa: F401  # its tables belong to this feature's migration
+from atelier_hub.engine.store import AttemptRow
 
 
 class SnapshotRow(Base):
@@ -189,9 +189,11 @@ def _event(kind: str, data: dict[str, Any]) -> Event:
     return cls(**data)
 
 
-def open_runs(session: Session) -> list[RunRow]:
-    """Every run that is not over."""
-    return list(session.scalars(select(RunRow).where(RunRow.state.not_in([str(state) for state in FINAL]))))
+def open_runs(session: Session, project: str) -> list[str]:
+    """The project's runs that are not over, and those of which something is still on an engine."""
+    runs = select(RunRow.id).where(RunRow.project == project, RunRow.state.not_in(list(FINAL)))
+    attempts = select(AttemptRow.subject).where(AttemptRow.project == project, AttemptRow.cleaned.is_(False))
+    return list(session.scalars(runs.union(attempts)))
 
 
 def steps_of(session: Session, run: str, after: int = -1, limit: int | None = None) -> list[StepRow]:
