@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 
 from atelier_hub.engine.workqueue import WorkQueue
 
@@ -45,7 +46,7 @@ async def test_failures_come_again_and_success_ends_it():
     queue = WorkQueue(process, backoff=0.01)
     queue.add("a")
     await eventually(lambda: len(calls) == 4)
-    gaps = [b - a for a, b in zip(calls, calls[1:], strict=False)]
+    gaps = [b - a for a, b in itertools.pairwise(calls)]
     assert gaps[2] > gaps[0]
     await asyncio.sleep(0.1)
     assert len(calls) == 4
