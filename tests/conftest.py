@@ -8,6 +8,7 @@ import pytest
 
 from tests.harness.cluster.fixtures import cluster
 from tests.harness.hub import TestHub
+from tests.harness.postgres import Postgres
 
 __all__ = ["cluster"]
 
@@ -29,3 +30,12 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestHub]:
     hub.start()
     yield hub
     hub.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server of our own."""
+    server = Postgres()
+    server.start()
+    yield server
+    server.stop()

@@ -13,28 +13,11 @@ import pytest
 from atelier_hub import features
 from atelier_hub.db import Database
 from atelier_hub.db.migrate import migrate
-from tests.atelier_hub.postgres import Postgres
 from tests.atelier_hub.server import Server
 from tests.harness.hub import TestHub
 
 DATABASES = ("sqlite", "postgres")
 _numbers = itertools.count(1)
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
-    server = Postgres()
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="session")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestHub]:
-    hub = TestHub(tmp_path_factory.mktemp("hub"))
-    hub.start()
-    yield hub
-    hub.stop()
 
 
 @pytest.fixture(scope="session")

@@ -183,7 +183,7 @@ def counting(file: Path, host: str) -> Iterator[str]:
 
 def query(plane: ControlPlane, statement: str) -> list[Any]:
     """Look into the control plane's database from outside."""
-    engine = create_engine(f"sqlite:///{plane.folder}/data/atelier.sqlite")
+    engine = create_engine(plane.db_url)
     try:
         with engine.connect() as connection:
             return list(connection.execute(text(statement)))
@@ -193,7 +193,7 @@ def query(plane: ControlPlane, statement: str) -> list[Any]:
 
 def phase(plane: ControlPlane) -> str:
     """What the engine is busy with, from its rows: the least finished attempt decides."""
-    rows = dict(query(plane, "SELECT state, count(*) FROM attempts WHERE cleaned = 0 GROUP BY state"))
+    rows = dict(query(plane, "SELECT state, count(*) FROM attempts WHERE NOT cleaned GROUP BY state"))
     for state in ("queued", "starting", "stopping", "running"):
         if rows.get(state):
             return state
@@ -204,7 +204,7 @@ def leftovers(plane: ControlPlane) -> list[Any]:
     """Rows that are not where they end."""
     return query(
         plane,
-        "SELECT 'attempt', id, state, reason FROM attempts WHERE cleaned = 0"
+        "SELECT 'attempt', id, state, reason FROM attempts WHERE NOT cleaned"
         " UNION ALL SELECT 'step', id, state, reason FROM steps"
         " WHERE state NOT IN ('done', 'failed', 'stopped', 'skipped')"
         " UNION ALL SELECT 'run', id, state, reason FROM runs WHERE state NOT IN ('done', 'failed', 'stopped')",

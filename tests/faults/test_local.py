@@ -15,6 +15,7 @@ import pytest
 from tests.faults.campaign import EXPECTED_STARTS, Campaign, query
 from tests.harness.control_plane import ControlPlane
 from tests.harness.hub import TestHub
+from tests.harness.postgres import Postgres
 
 
 @pytest.fixture
@@ -45,6 +46,29 @@ def test_a_killed_control_plane_loses_nothing_and_does_nothing_twice(campaign: C
     assert max(campaign.starts().values()) == 1
     assert len(campaign.starts()) == EXPECTED_STARTS * len(campaign.runs)
     assert campaign.second_attempts() == []
+
+
+def test_a_killed_control_plane_on_postgresql(tmp_path: Path, hub: TestHub, postgres: Postgres, capsys):
+    """The next process waits for the lease of the one that was killed; then all goes on."""
+    plane = ControlPlane(tmp_path / "plane", hub, db_url=postgres.database())
+    plane.start()
+    campaign = Campaign(plane, plane.client("kim"), "kim", tmp_path / "folder", on="local")
+    campaign.prepare()
+
+    def strike() -> None:
+        plane.kill()
+        plane.start()
+
+    try:
+        campaign.hit(2, strike, seed=7)
+        campaign.finish()
+        with capsys.disabled():
+            print(f"\ncontrol plane on PostgreSQL killed: {campaign.report()}")
+        assert set(campaign.states()) == {"done"}
+        assert max(campaign.starts().values()) == 1
+        assert campaign.second_attempts() == []
+    finally:
+        plane.stop()
 
 
 def test_a_killed_shim_is_followed_by_one_second_attempt(campaign: Campaign, kills: int, capsys):

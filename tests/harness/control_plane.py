@@ -37,6 +37,7 @@ class ControlPlane:
         self.folder = folder
         self.hub = hub
         self.port = free_port()
+        self.db_url = db_url or f"sqlite:///{folder}/data/atelier.sqlite"
         self.url = f"http://127.0.0.1:{self.port}/services/atelier"
         self.process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
