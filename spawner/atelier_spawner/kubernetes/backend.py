@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,17 +28,19 @@ from atelier_spawner.kubernetes.api import (
 )
 from atelier_spawner.kubernetes.capacity import free
 from atelier_spawner.kubernetes.labels import WORKLOAD, namespace_of, selector
-from atelier_spawner.kubernetes.observe import Patience, expected, observe
+from atelier_spawner.kubernetes.observe import expected, lost_nodes, observe
 from atelier_spawner.kubernetes.options import read_options
 from atelier_spawner.kubernetes.pods import MAIN, Build
 from atelier_spawner.kubernetes.reflector import Change, Reflector
 from atelier_spawner.kubernetes.starting import Starter
+from atelier_spawner.kubernetes.status import Patience
 from atelier_spawner.kubernetes.view import View
 
 Observations = list[Observation]
 Names = list[str]
 Changes = asyncio.Queue[Change | None]
 Findings = list[dict[str, Any]]
+NODE = "Node"
 _TICK = 5.0
 
 
@@ -49,10 +52,12 @@ class KubernetesBackend(Backend, Endpoints, Exec, Capacity):
     def __init__(self, settings: BackendSettings) -> None:
         super().__init__(settings)
         self.options = read_options(settings.name, settings.options)
-        self._patience = Patience(self.options.pull_seconds, self.options.unschedulable_seconds)
+        self._patience = Patience(
+            self.options.pull_seconds, self.options.unschedulable_seconds, self.options.toleration_seconds
+        )
         self._api: Api | None = None
         self._starter: Starter | None = None
-        self._whole_cluster = True
+        self._whole_cluster = self._sees_nodes = True
         self._stopping: set[str] = set()
         self._feeders: set[asyncio.Task[None]] = set()
         self._namespaces: set[str] = {namespace_of(self.options, project) for project in self.options.projects}
@@ -72,6 +77,7 @@ class KubernetesBackend(Backend, Endpoints, Exec, Capacity):
         try:
             await self._api.get("/version")
             self._whole_cluster = await diagnosis.may(self._api, diagnosis.Right("watch", "", "pods"))
+            self._sees_nodes = await diagnosis.may(self._api, diagnosis.Right("watch", "", "nodes"))
         except ApiError as error:
             await self.close()
             raise explain(error, "say its version") from error
@@ -115,9 +121,10 @@ class KubernetesBackend(Backend, Endpoints, Exec, Capacity):
                 for pod in found[0]:
                     pods.setdefault(pod["metadata"]["labels"][WORKLOAD], []).append(pod)
                 bare |= {each["metadata"]["labels"][WORKLOAD]: each for each in (*found[1], *found[2])}
+            lost = lost_nodes((await self.api.list(NODES.path()))["items"]) if pods and self._sees_nodes else {}
         except ApiError as error:
             raise explain(error, "list workloads") from error
-        observed = [observe(each, self._patience, now) for each in pods.values()]
+        observed = [observe(each, self._patience, now, lost) for each in pods.values()]
         return observed + [_without_pods(each, now) for workload, each in bare.items() if workload not in pods]
 
     async def watch(self) -> AsyncIterator[Observation]:
@@ -133,6 +140,8 @@ class KubernetesBackend(Backend, Endpoints, Exec, Capacity):
                 if change is None:
                     for observation in view.tick():
                         yield observation
+                elif change.item.get("kind") == NODE:
+                    view.take_node(change)
                 elif changed := view.take(change):
                     yield changed
             if self._api is not None:  # not closed: feeding ended by a fault of ours, which must not look like peace
@@ -228,6 +237,8 @@ class KubernetesBackend(Backend, Endpoints, Exec, Capacity):
         """A reflector per scope; namespaces that become known later get theirs then."""
         fed: set[str] = set()
         async with asyncio.TaskGroup() as tasks:
+            if self._sees_nodes:
+                tasks.create_task(self._feed_nodes(queue))
             while True:
                 self._more_namespaces.clear()
                 for scope in set(self._scopes()) - fed:
@@ -236,11 +247,18 @@ class KubernetesBackend(Backend, Endpoints, Exec, Capacity):
                 await self._more_namespaces.wait()
 
     async def _feed(self, scope: str, queue: Changes) -> None:
-        reflector = Reflector(self.api, scope, selector(self.options), self.options.resync_seconds)
+        """Our pods of one namespace, or of all."""
+        reflector = Reflector(self.api, PODS.path(scope), selector(self.options), self.options.resync_seconds)
         async with aclosing(reflector.changes()) as changes:  # type: ignore[type-var]
             async for change in changes:
-                if self._ours(change.pod):
+                if self._ours(change.item):
                     queue.put_nowait(change)
+
+    async def _feed_nodes(self, queue: Changes) -> None:
+        reflector = Reflector(self.api, NODES.path(), "", self.options.resync_seconds)
+        async with aclosing(reflector.changes()) as changes:  # type: ignore[type-var]
+            async for change in changes:
+                queue.put_nowait(replace(change, item={**change.item, "kind": NODE}))
 
 
 async def _tick(queue: Changes) -> None:

@@ -1,4 +1,4 @@
-"""List, watch, distrust, list again: the pods of one scope as a stream of changes that never gives up."""
+"""List, watch, distrust, list again: objects of one kind as a stream of changes that never gives up."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
-from atelier_spawner.kubernetes.api import PODS, Api, ApiError
+from atelier_spawner.kubernetes.api import Api, ApiError
 
 log = logging.getLogger(__name__)
 
@@ -19,18 +19,18 @@ _FIRST_WAIT, _LONGEST_WAIT = 0.2, 10.0
 
 @dataclass(frozen=True)
 class Change:
-    """A pod as it is now, or as it was last seen if it is `gone`."""
+    """An object as it is now, or as it was last seen if it is `gone`."""
 
-    pod: dict[str, Any]
+    item: dict[str, Any]
     gone: bool = False
 
 
 class Reflector:
-    """Follows the pods that `selector` chooses in `namespace` (all namespaces if empty)."""
+    """Follows what `selector` chooses of the collection at `path`; lists it all again every `resync` seconds."""
 
-    def __init__(self, api: Api, namespace: str, selector: str, resync: float) -> None:
+    def __init__(self, api: Api, path: str, selector: str, resync: float) -> None:
         self._api = api
-        self._path = PODS.path(namespace)
+        self._path = path
         self._selector = selector
         self._resync = resync
         self._known: dict[str, dict[str, Any]] = {}
@@ -56,9 +56,9 @@ class Reflector:
 
     async def _list(self) -> tuple[str, list[Change]]:
         listing = await self._api.list(self._path, self._selector)
-        now = {pod["metadata"]["uid"]: pod for pod in listing["items"]}
-        gone = [Change(pod, gone=True) for uid, pod in self._known.items() if uid not in now]
-        fresh = [Change(pod) for uid, pod in now.items() if _version(self._known.get(uid)) != _version(pod)]
+        now = {item["metadata"]["uid"]: item for item in listing["items"]}
+        gone = [Change(item, gone=True) for uid, item in self._known.items() if uid not in now]
+        fresh = [Change(item) for uid, item in now.items() if _version(self._known.get(uid)) != _version(item)]
         self._known = now
         return listing["metadata"]["resourceVersion"], [*gone, *fresh]
 
@@ -67,15 +67,15 @@ class Reflector:
         watching = self._api.watch(self._path, version, self._selector, timeoutSeconds=max(1, int(self._resync)))
         async with aclosing(watching) as events:
             async for event in events:
-                pod = event["object"]
-                uid = pod["metadata"].get("uid")
+                item = event["object"]
+                uid = item["metadata"].get("uid")
                 if event["type"] == "DELETED":
                     self._known.pop(uid, None)
-                    yield Change(pod, gone=True)
+                    yield Change(item, gone=True)
                 elif event["type"] in ("ADDED", "MODIFIED"):
-                    self._known[uid] = pod
-                    yield Change(pod)
+                    self._known[uid] = item
+                    yield Change(item)
 
 
-def _version(pod: dict[str, Any] | None) -> str | None:
-    return pod["metadata"]["resourceVersion"] if pod else None
+def _version(item: dict[str, Any] | None) -> str | None:
+    return item["metadata"]["resourceVersion"] if item else None

@@ -9,8 +9,9 @@ from typing import Any
 from atelier_core.states import Reason, State
 from atelier_core.workload import Observation, ReplicaObservation
 from atelier_spawner.kubernetes.labels import KIND, WORKLOAD
-from atelier_spawner.kubernetes.observe import Patience, expected, gone, observe
+from atelier_spawner.kubernetes.observe import expected, gone, lost_nodes, observe
 from atelier_spawner.kubernetes.reflector import Change
+from atelier_spawner.kubernetes.status import Lost, Patience
 
 
 class View:
@@ -20,18 +21,19 @@ class View:
         self._patience = patience
         self._stopping = stopping
         self._pods: dict[str, dict[str, dict[str, Any]]] = {}
+        self._lost: Lost = {}
         self._said: dict[str, Observation] = {}
 
     def take(self, change: Change) -> Observation | None:
         """The workload's new observation, or None if nothing that matters changed."""
-        metadata = change.pod["metadata"]
+        metadata = change.item["metadata"]
         workload = metadata["labels"][WORKLOAD]
         pods = self._pods.setdefault(workload, {})
         if not change.gone:
-            pods[metadata["uid"]] = change.pod
-            return self._say(self._asked(observe(pods.values(), self._patience, _now())))
+            pods[metadata["uid"]] = change.item
+            return self._say(self._asked(self._observe(pods)))
         pods.pop(metadata["uid"], None)
-        found = self._after_loss(workload, change.pod)
+        found = self._after_loss(workload, change.item)
         if not pods:
             del self._pods[workload]
         answer = self._say(found) if found else None
@@ -40,14 +42,23 @@ class View:
             self._stopping.discard(workload)
         return answer
 
+    def take_node(self, change: Change) -> None:
+        """Remember since when a node does not answer; `tick` tells what that means for its pods."""
+        self._lost.pop(change.item["metadata"]["name"], None)
+        if not change.gone:  # pods of a node that was deleted are deleted too
+            self._lost.update(lost_nodes([change.item]))
+
     def tick(self) -> Iterator[Observation]:
-        """Observations that changed because time went by (an image that could not be pulled for too long)."""
+        """Observations that changed because time went by: an image, or a node, that does not come."""
         for workload, pods in list(self._pods.items()):
             said = self._said.get(workload)
-            if said and said.state is State.STARTING and pods:
-                found = self._say(observe(pods.values(), self._patience, _now()))
+            if said and not said.final and pods and (said.state is State.STARTING or self._lost):
+                found = self._say(self._asked(self._observe(pods)))
                 if found:
                     yield found
+
+    def _observe(self, pods: dict[str, dict[str, Any]]) -> Observation:
+        return observe(pods.values(), self._patience, _now(), self._lost)
 
     def _after_loss(self, workload: str, pod: dict[str, Any]) -> Observation | None:
         rest = self._pods[workload]
@@ -60,7 +71,7 @@ class View:
         if final.final and final.state is State.FAILED:
             return final
         if pod["metadata"]["labels"].get(KIND) == "service":
-            return observe(rest.values(), self._patience, _now()) if rest else _waiting(workload, pod)
+            return self._observe(rest) if rest else _waiting(workload, pod)
         return gone(before, pod, _now())
 
     def _asked(self, found: Observation) -> Observation:

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from atelier_core.states import Cause, Reason, State, cause_of
-from atelier_spawner.kubernetes.observe import Patience, observe
+from atelier_spawner.kubernetes.observe import observe
 from atelier_spawner.kubernetes.reflector import Change
+from atelier_spawner.kubernetes.status import Patience
 from atelier_spawner.kubernetes.view import View
 
 CREATED = "2026-01-01T00:00:00Z"
@@ -198,6 +199,11 @@ def test_a_service_runs_when_it_answers_and_fails_when_it_keeps_crashing() -> No
     assert (seen.state, seen.reason) == (State.FAILED, Reason.EXIT_CODE)
 
 
+def node(ready: str, since: datetime) -> dict[str, Any]:
+    condition = {"type": "Ready", "status": ready, "lastTransitionTime": since.isoformat()}
+    return {"metadata": {"name": "n1"}, "status": {"conditions": [condition]}}
+
+
 RUNNING = {"phase": "Running", "containerStatuses": main({"running": {"startedAt": CREATED}})}
 
 
@@ -239,6 +245,22 @@ class TestView:
         done = pod(phase="Succeeded", containerStatuses=main(ended(0)))
         assert view.take(Change(done))
         assert view.take(Change(done, gone=True)) is None
+
+    def test_a_node_that_does_not_answer_takes_its_pods_with_it(self) -> None:
+        view = View(Patience(node=30), set())
+        view.take(Change(pod(**RUNNING)))
+        view.take_node(Change(node("Unknown", since=datetime.now(UTC) - timedelta(seconds=20))))
+        assert list(view.tick()) == []
+        view.take_node(Change(node("Unknown", since=datetime.now(UTC) - timedelta(seconds=31))))
+        (seen,) = view.tick()
+        assert (seen.state, seen.reason) == (State.FAILED, Reason.NODE_LOST)
+
+    def test_a_node_that_answers_again_in_time_is_forgiven(self) -> None:
+        view = View(Patience(node=0), set())
+        view.take(Change(pod(**RUNNING)))
+        view.take_node(Change(node("Unknown", since=NOW)))
+        view.take_node(Change(node("True", since=NOW)))
+        assert list(view.tick()) == []
 
     def test_a_service_waits_for_its_next_pod(self) -> None:
         view = View(PATIENCE, set())
