@@ -65,10 +65,15 @@ class Person:
             raise AssertionError(f"{arguments} did not end in {seconds} s: {out}{err}") from None
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
+    def close(self) -> None:
+        """Let go of the connection."""
+        self.client.close()
+
     def http(self, method: str, path: str, **options: Any) -> httpx.Response:
         """A request below this person's project as it stands in the API, without the client between."""
         url = f"{self.plane.url}/api/projects/{self.name}/{path}"
-        return httpx.request(method, url, headers={"Authorization": f"Bearer {self.token}"}, timeout=60, **options)
+        headers = {"Authorization": f"Bearer {self.token}"} | options.pop("headers", {})
+        return httpx.request(method, url, headers=headers, timeout=60, **options)
 
     def folder(self, files: Mapping[str, str | bytes], name: str = "project") -> Path:
         """A folder at home with these files in it."""
@@ -153,20 +158,25 @@ def cluster_plane(tmp_path_factory: pytest.TempPathFactory, hub: TestHub, cluste
 @pytest.fixture
 def new_person(plane: ControlPlane, tmp_path: Path) -> Iterator[NewPerson]:
     """Makes people who are signed in, on the shared control plane or on another."""
-    clients = []
+    people: list[Person] = []
 
     def make(on_plane: ControlPlane = plane, on: str = "local") -> Person:
-        name = f"e{next(_numbers)}-{os.getpid() % 10000}"
-        token = on_plane.hub.add_user(name)
-        home = tmp_path / name
-        home.mkdir()
-        credentials.save(Credentials(url=on_plane.url, token=token), home / ".config/atelier/credentials.json")
-        clients.append(Client(on_plane.url, token))
-        return Person(name, token, clients[-1], home, on_plane, on)
+        people.append(person_on(on_plane, tmp_path, on))
+        return people[-1]
 
     yield make
-    for client in clients:
-        client.close()
+    for person in people:
+        person.close()
+
+
+def person_on(plane: ControlPlane, place: Path, on: str = "local") -> Person:
+    """A new person who is signed in to `plane`, with a home below `place`."""
+    name = f"e{next(_numbers)}-{os.getpid() % 10000}"
+    token = plane.hub.add_user(name)
+    home = place / name
+    home.mkdir()
+    credentials.save(Credentials(url=plane.url, token=token), home / ".config/atelier/credentials.json")
+    return Person(name, token, Client(plane.url, token), home, plane, on)
 
 
 @pytest.fixture

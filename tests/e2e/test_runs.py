@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -260,10 +259,11 @@ def test_a_stranger_sees_nothing_and_a_viewer_only_reads(new_person: NewPerson) 
     assert anna.wait(run).state == "done"
     anna.client.members.set(anna.name, viewer.name, "viewer")
     artifact = anna.artifact(run, "only", "data").id
-    revision = anna.client.runs.get(anna.name, run)
-    reading = ["runs", f"runs/{run}", f"runs/{run}/steps", f"runs/{run}/steps/only/logs", f"runs/{run}/artifacts",
-               f"runs/{run}/steps/only/attempts", f"artifacts/{artifact}/content", f"revisions/{revision.revision}"]  # fmt: skip
-    writing = [("runs", {"revision": revision.revision}), (f"runs/{run}/cancel", None)]
+    revision = anna.client.runs.get(anna.name, run).revision
+    step = f"runs/{run}/steps/only"
+    reading = ["runs", f"runs/{run}", f"runs/{run}/steps", f"runs/{run}/artifacts", f"revisions/{revision}"]
+    reading += [step, f"{step}/logs", f"{step}/attempts", f"{step}/results", f"artifacts/{artifact}/content"]
+    writing = [("runs", {"revision": revision}), (f"runs/{run}/cancel", None)]
 
     def asked(who: Person, method: str, path: str, **options: Any) -> int:
         return Person(anna.name, who.token, who.client, who.home, who.plane).http(method, path, **options).status_code

@@ -16,6 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 from atelier_core import errors
+from atelier_core.pipeline.document import InvalidPipeline
 
 log = logging.getLogger(__name__)
 
@@ -35,13 +36,14 @@ _DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 class ErrorBody(BaseModel):
-    """The one shape of an error."""
+    """The one shape of an error; `problems` has everything that is wrong with a pipeline."""
 
     message: str
     code: str
     hint: str = ""
     trace: str = ""
     field: str | None = None
+    problems: list[dict[str, str]] | None = None
 
 
 def storage_full() -> errors.StorageFull:
@@ -111,6 +113,8 @@ async def _on_known(request: Request, error: Exception) -> JSONResponse:
         return await _on_unknown(request, error)
     if not isinstance(error, errors.AtelierError):
         log.warning("%s %s: %s", request.method, request.url.path, error)
+    if isinstance(public, InvalidPipeline):
+        return answer(public, problems=public.details())
     return answer(public)
 
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import posixpath
 import tarfile
 from collections.abc import AsyncIterable
-from typing import IO, Any, cast
+from typing import IO, Any, Self, cast
 
 from sqlalchemy.orm import Session
 
-from atelier_core.errors import Invalid, NotFound
+from atelier_core.errors import Invalid, NotFound, TooLarge
 from atelier_hub.auth import Actor
 from atelier_hub.context import Context
 from atelier_hub.features.pipelines.store import SnapshotRow
 
 DIGEST = r"^sha256:[0-9a-f]{64}$"
 MAX_BYTES = 256 * 1024**2
+MAX_UNPACKED = 1024**3
 MAX_FILES = 50_000
+_MAX_HEADER = 1024**2
+_PACK = "Pack the folder with the atelier client."
 
 
 def require_snapshot(session: Session, project: str, digest: str) -> SnapshotRow:
@@ -70,16 +74,33 @@ class Pieces:
         return taken
 
 
+class _Member(tarfile.TarInfo):
+    """A member whose header is short: tarfile reads long names and the like into memory as a whole."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        """Read a header."""
+        member = super().frombuf(buf, encoding, errors)
+        plain = member.type in (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE, tarfile.GNUTYPE_SPARSE)
+        if member.size > _MAX_HEADER and not plain:
+            raise tarfile.ReadError("a header is too long")
+        return member
+
+
 def list_files(ctx: Context, digest: str) -> list[str]:
     """The files in a snapshot; refused if one of them would land outside."""
-    bad = Invalid(
-        "The snapshot is not a readable tar.gz.", code="bad_snapshot", hint="Pack the folder with the atelier client."
-    )
+    bad = Invalid("The snapshot is not a readable tar.gz.", code="bad_snapshot", hint=_PACK)
     files: list[str] = []
+    unpacked = 0
+    stream = cast(IO[bytes], Pieces(ctx.store.read(digest)))
     try:
-        with tarfile.open(fileobj=cast(IO[bytes], Pieces(ctx.store.read(digest))), mode="r|gz") as tar:
+        with tarfile.open(fileobj=stream, mode="r|gz", tarinfo=_Member) as tar:
             for member in tar:
                 _check_member(member)
+                unpacked += member.size
+                if unpacked > MAX_UNPACKED:
+                    text = f"The folder holds more than {MAX_UNPACKED // 1024**2} MiB when it is unpacked."
+                    raise TooLarge(text, hint="Leave data out; give it to the pipeline as an input.")
                 if member.isfile() or member.issym():
                     files.append(member.name.removeprefix("./"))
                 if len(files) > MAX_FILES:
@@ -90,8 +111,16 @@ def list_files(ctx: Context, digest: str) -> list[str]:
 
 
 def _check_member(member: tarfile.TarInfo) -> None:
-    parts = member.name.split("/")
-    if member.name.startswith("/") or ".." in parts or "\0" in member.name:
-        raise Invalid(f"{member.name[:100]!r} lies outside the folder.", code="bad_snapshot")
+    name, shown = member.name, repr(member.name[:100])
+    if name.startswith("/") or ".." in name.split("/") or "\0" in name:
+        raise Invalid(f"{shown} lies outside the folder.", code="bad_snapshot", hint=_PACK)
     if not (member.isfile() or member.isdir() or member.issym()):
-        raise Invalid(f"{member.name[:100]!r} is neither a file nor a folder.", code="bad_snapshot")
+        raise Invalid(f"{shown} is neither a file nor a folder.", code="bad_snapshot", hint=_PACK)
+    if member.issym() and not _stays(posixpath.dirname(name), member.linkname):
+        raise Invalid(f"{shown} is a link out of the folder.", code="bad_snapshot", hint=_PACK)
+
+
+def _stays(folder: str, link: str) -> bool:
+    """Whether a link in `folder` leads inside by its text; who unpacks it follows other links and checks again."""
+    target = posixpath.normpath(posixpath.join(folder, link))
+    return target != ".." and not target.startswith(("/", "../"))
