@@ -49,6 +49,16 @@ class Layout:
         return self.data / "control-plane"
 
     @property
+    def workloads(self) -> Path:
+        """What steps on this machine work in; other accounts pass through."""
+        return self.data / "workloads"
+
+    @property
+    def cache(self) -> Path:
+        """What can be made anew: environments of images."""
+        return self.data / "cache"
+
+    @property
     def run(self) -> Path:
         """What is true only while it runs."""
         return self.data / "run"

@@ -88,7 +88,7 @@ def survivors(attempt: str, sessions: list[tuple[int, int]], uid: int | None, re
     found = []
     for pid in all_pids():
         process = read(pid)
-        if process is None or not process.alive or pid == os.getpid() or not _owned(pid, uid):
+        if process is None or not process.alive or pid == os.getpid() or not belongs_to(pid, uid):
             continue
         member = any(process.session == session and process.start_time >= since for session, since in sessions)
         if member or _marked(pid, marker, second):
@@ -122,7 +122,8 @@ def _kill(pid: int, number: int = signal.SIGKILL) -> None:
         os.kill(pid, number)
 
 
-def _owned(pid: int, uid: int | None) -> bool:
+def belongs_to(pid: int, uid: int | None) -> bool:
+    """Whether a process runs under `uid`; None is anybody's."""
     if uid is None:
         return True
     try:

@@ -86,7 +86,7 @@ class ShimSpec:
     """One replica of one attempt. Unknown keys are ignored, so that an older shim reads a newer control plane's file.
 
     `replica` may end in `-*`: the pod's completion index is put there. `cache` is a folder for code archives that
-    attempts share; without one each attempt fetches its own.
+    attempts share; without one each attempt fetches its own. Who starts the shim locally drops to `uid` and `groups`.
     """
 
     attempt: str
@@ -108,6 +108,7 @@ class ShimSpec:
     stores: bool = True
     claim: str = "file"
     uid: int | None = None
+    groups: tuple[int, ...] = ()
     gang: Gang | None = None
     cache: str = ""
 
@@ -121,7 +122,7 @@ class ShimSpec:
     def parse(cls, document: dict[str, Any]) -> ShimSpec:
         """Make a spec of the JSON document."""
         known = {name: document[name] for name in cls.__dataclass_fields__ if name in document}
-        known["command"] = tuple(known["command"])
+        known["command"], known["groups"] = tuple(known["command"]), tuple(known.get("groups", ()))
         for name, kind in (("code", Code), ("inputs", Input), ("outputs", Output)):
             known[name] = tuple(_make(kind, item) for item in known.get(name, ()))
         if known.get("gang"):

@@ -80,7 +80,7 @@ def _become_shim(order: dict[str, object], send: int, marker: inplace.Marker) ->
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         spec = ShimSpec.load(str(order["spec"]))
         _drop_rights(spec)
-        os.umask(0o077)
+        os.umask(0o007 if spec.groups else 0o077)  # what is made in the project's folder is for its members
         claimed = _claim(spec)
         os.write(send, json.dumps({"claimed": claimed}).encode())
         os.close(send)
@@ -105,7 +105,7 @@ def _claim(spec: ShimSpec) -> bool:
 def _drop_rights(spec: ShimSpec) -> None:
     if spec.uid is None or spec.uid == os.geteuid():
         return
-    os.setgroups([])
+    os.setgroups(spec.groups)
     os.setresgid(spec.uid, spec.uid, spec.uid)
     os.setresuid(spec.uid, spec.uid, spec.uid)
 

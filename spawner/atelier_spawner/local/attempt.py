@@ -22,6 +22,7 @@ from atelier_core.errors import Invalid
 from atelier_core.states import Reason, State
 from atelier_core.workload import Observation, ReplicaObservation, Topology
 from atelier_runtime import files, process
+from atelier_spawner.local.people import passage
 
 _RECORD = "workload.json"
 
@@ -89,7 +90,7 @@ class Attempt:
 
     def reserve(self, record: Record) -> None:
         """Create the folder and write the record."""
-        self.folder.mkdir(exist_ok=True, mode=0o711)
+        passage(self.folder)
         files.write_json(str(self.folder / _RECORD), record.model_dump(mode="json"), durable=False)
         self.__dict__["record"] = record
 
@@ -110,6 +111,8 @@ class Attempt:
             return None
         found = process.read(_number(claim.get("pid")))
         same = found is not None and found.alive and found.start_time == claim.get("start_time")
+        # Its user can write the claim, and must not make us signal somebody else's process.
+        same = same and found is not None and process.belongs_to(found.pid, self._owner)
         return found.pid if same and found is not None else None
 
     def ended(self, replica: str) -> Ended | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import os
 import signal
 import sys
@@ -18,20 +19,29 @@ from atelier_runtime.spec import ShimSpec
 from atelier_spawner.local.attempt import Attempt, sweep
 from atelier_spawner.local.environments import Environments
 from atelier_spawner.local.launch import Launcher, make_record, orders_path
+from atelier_spawner.local.people import People, passage
 from atelier_spawner.local.slots import Slots
 from atelier_spawner.local.tracker import Tracker
 
 # The method `list` hides the type inside the class.
 Observations = list[Observation]
 
-_OPTIONS = frozenset({"cache_dir", "cpu", "memory", "accelerators", "env", "warm_modules"})
+_OPTIONS = frozenset(
+    {"accelerators", "cache_dir", "cpu", "env", "folder", "identities", "memory", "people", "warm_modules"}
+)
 _LOG_PIECE = 256 * 1024
 _LOG_WAIT = 0.05
 _STOP_MARGIN = 1.0
 
+log = logging.getLogger("atelier.local")
+
 
 class LocalBackend(Backend, Endpoints, Exec, Capacity):
-    """The embedded engine. Options: cache_dir, cpu, memory, accelerators, env, warm_modules."""
+    """The embedded engine.
+
+    Options: `cpu`, `memory`, `accelerators` that it may use; `env` and `warm_modules` for steps; `cache_dir` for
+    environments and `folder` for attempts, which other accounts must be able to pass; see `People` for the rest.
+    """
 
     def __init__(self, settings: BackendSettings) -> None:
         super().__init__(settings)
@@ -43,10 +53,12 @@ class LocalBackend(Backend, Endpoints, Exec, Capacity):
                 hint=f"It knows {', '.join(sorted(_OPTIONS))}.",
             )
         cache = Path(settings.options.get("cache_dir", settings.data_dir / "cache"))
-        self._attempts = settings.data_dir / "attempts"
+        folder = Path(settings.options.get("folder", settings.data_dir))
+        self._attempts = folder / "attempts"
+        self._people = People(settings.options)
         self._slots = Slots.of_machine(settings.options)
         self._environments = Environments(cache / "envs", settings.images)
-        self._launcher = Launcher(settings.data_dir, cache, Path(sys.executable), settings.options)
+        self._launcher = Launcher(folder, cache, Path(sys.executable), self._people, settings.options)
         self._tracker = Tracker(self._slots.release)
         self._locks: dict[str, asyncio.Lock] = {}
         self._opened = False
@@ -77,6 +89,8 @@ class LocalBackend(Backend, Endpoints, Exec, Capacity):
     async def start(self, spec: WorkloadSpec) -> AsyncIterator[Handle]:
         """Reserve, make the environment ready, prepare the folder, start the shims."""
         await self.open()
+        if self._people.several:
+            spec = await asyncio.to_thread(self._people.assign, spec)
         self._check(spec)
         async with self._locks.setdefault(spec.id, asyncio.Lock()):
             attempt = Attempt(self._attempts, spec.id)
@@ -182,7 +196,7 @@ class LocalBackend(Backend, Endpoints, Exec, Capacity):
                 start_new_session=True,
                 user=spec.uid,
                 group=spec.uid,
-                extra_groups=None if spec.uid is None else [],
+                extra_groups=None if spec.uid is None else list(spec.groups),
             )
         except FileNotFoundError:
             return 127, f"{command[0]}: not found\n".encode()
@@ -196,9 +210,11 @@ class LocalBackend(Backend, Endpoints, Exec, Capacity):
         return {name: {"total": total, "free": free[name]} for name, total in self._slots.total().items()}
 
     def _make_folders(self) -> None:
-        # Other users' steps pass through these folders but see no names in them.
-        self._attempts.mkdir(parents=True, exist_ok=True, mode=0o711)
+        # Other users' steps pass through this folder but see no names in it.
+        passage(self._attempts)
         sweep(self._attempts)
+        if os.geteuid() == 0 and not self._people.several:
+            log.warning("Steps run as root, which is for one person alone; the option `identities` gives each a user.")
 
     def _check(self, spec: WorkloadSpec) -> None:
         if spec.uid is not None and spec.uid != os.geteuid() and os.geteuid() != 0:

@@ -17,6 +17,7 @@ from pathlib import Path
 from atelier_core.errors import BackendUnavailable, Invalid
 from atelier_core.image import Image
 from atelier_spawner.local import interpreters
+from atelier_spawner.local.people import open_to_all, passage
 
 _DONE = ".complete"
 _LAST_LINES = 12
@@ -75,7 +76,7 @@ class Environments:
     async def _build_once(self, image: Image, target: Path) -> Path:
         if (target / _DONE).exists():
             return target
-        self._folder.mkdir(parents=True, exist_ok=True)
+        passage(self._folder)
         with await asyncio.to_thread(_lock, self._folder / f"{target.name}.lock"):
             if not (target / _DONE).exists():
                 await self._build(image, target)
@@ -95,7 +96,8 @@ class Environments:
                     "pip", "install", "--quiet", "--python", str(python), "--require-hashes", *extra, "-r", str(lock)
                 )
             (work / "env" / _DONE).touch()
-            os.chmod(work / "env", 0o755)  # noqa: S103  # steps of other users run in it
+            if os.geteuid() == 0:  # steps of other users run in it
+                await asyncio.to_thread(open_to_all, work / "env")
             shutil.rmtree(target, ignore_errors=True)
             os.rename(work / "env", target)
         finally:
@@ -108,6 +110,7 @@ class Environments:
             return found
         folder = self._folder.parent / "python"
         if interpreters.fetched(folder, version) is None:
+            passage(folder)
             await _uv("python", "install", "--quiet", "--install-dir", str(folder), version)
         return str(interpreters.fetched(folder, version) or version)
 

@@ -18,6 +18,7 @@ from atelier_core.errors import Invalid
 from atelier_core.workload import Role, Topology, WorkloadSpec
 from atelier_runtime.warm import runs_in_place
 from atelier_spawner.local.attempt import Attempt, Record, Replica
+from atelier_spawner.local.people import People, passage
 from atelier_spawner.local.slots import Slots, environment_of
 from atelier_spawner.local.zygote import Zygote
 from atelier_spawner.shim import gang, shim_document, shim_spec
@@ -31,21 +32,26 @@ _RUNTIME = Path(atelier_runtime.__file__).parent
 class Launcher:
     """Starts shims. `env` is what the operator adds to every command's environment."""
 
-    def __init__(self, data_dir: Path, cache_dir: Path, own_python: Path, options: Mapping[str, Any]) -> None:
-        self._code = data_dir / "code"
-        self._log = data_dir / "zygote.log"
+    def __init__(
+        self, folder: Path, cache_dir: Path, own_python: Path, people: People, options: Mapping[str, Any]
+    ) -> None:
+        self._code = folder / "code"
+        self._log = folder / "zygote.log"
+        self._people = people
         self._runtime = cache_dir / "runtime" / _content_of(_RUNTIME) / "atelier_runtime"
         self._own_python = own_python
         self._env: dict[str, str] = dict(options.get("env", {}))
         self._preload = tuple(options.get("warm_modules", ()))
-        self._zygotes: dict[tuple[Path, int | None, bool], Zygote] = {}
+        self._zygotes: dict[tuple[Path, int | None, tuple[int, ...], bool], Zygote] = {}
 
     def open(self) -> None:
         """Blocking: put the runtime where every user of this machine can read it, and have a zygote ready."""
-        self._code.mkdir(parents=True, exist_ok=True)
+        passage(self._code)
+        for folder in reversed(self._runtime.parents[:3]):
+            passage(folder)
         if not self._runtime.exists():
             self._install_runtime()
-        self._zygote(self._own_python, None, in_place=False).warm_up()
+        self._zygote(self._own_python, None, (), in_place=False).warm_up()
 
     def _install_runtime(self) -> None:
         fresh = self._runtime.with_name(f".{os.getpid()}")
@@ -69,6 +75,7 @@ class Launcher:
         """Blocking: make the folder and `shim.json` of every replica that has not been claimed."""
         record = attempt.record
         assert record is not None
+        groups, whose = self._people.groups(spec), self._people.variables(spec)
         for replica in record.replicas:
             if attempt.claim(replica.name) is not None:
                 continue
@@ -81,7 +88,8 @@ class Launcher:
                 replica.index,
                 root=str(root),
                 cache=str(self._code_cache(spec.uid)),
-                env=self._environment(environments[role.image], replica, root, devices),
+                groups=groups,
+                env=whose | self._environment(environments[role.image], replica, root, devices),
                 gang=gang(spec, role, "127.0.0.1", record.rendezvous) if record.rendezvous else None,
             )
             _write_orders(orders_path(attempt, replica.name), shim_document(orders), spec.uid)
@@ -92,22 +100,24 @@ class Launcher:
         """Start the shim of every replica that has not been claimed, and see its claim."""
         record = attempt.record
         assert record is not None
+        groups = self._people.groups(spec)  # known since `prepare`
         starts = []
         for replica in record.replicas:
             if attempt.claim(replica.name) is not None:
                 continue
             role = next(role for role in spec.roles if role.name == replica.role)
             in_place = spec.light and spec.topology is Topology.SINGLE and runs_in_place(list(role.command))
-            zygote = self._zygote(environments[role.image], spec.uid, in_place)
+            zygote = self._zygote(environments[role.image], spec.uid, groups, in_place)
             starts.append(zygote.start(orders_path(attempt, replica.name), in_place))
         await asyncio.gather(*starts)
 
-    def _zygote(self, environment: Path, uid: int | None, in_place: bool) -> Zygote:
+    def _zygote(self, environment: Path, uid: int | None, groups: tuple[int, ...], in_place: bool) -> Zygote:
         """One zygote for all shims that execute a file, one per environment and user for commands run in place."""
-        key = (environment, uid, True) if in_place else (self._own_python, None, False)
+        key = (environment, uid, groups, True) if in_place else (self._own_python, None, (), False)
         if key not in self._zygotes:
             if in_place:
-                zygote = Zygote([str(environment / "bin" / "python")], self._runtime, self._log, uid, self._preload)
+                python = [str(environment / "bin" / "python")]
+                zygote = Zygote(python, self._runtime, self._log, uid, groups, self._preload)
             else:
                 zygote = Zygote([str(self._own_python), "-I", "-S"], self._runtime, self._log)
             self._zygotes[key] = zygote
@@ -116,10 +126,9 @@ class Launcher:
     def _code_cache(self, uid: int | None) -> Path:
         """Fetched code archives; users do not see each other's."""
         folder = self._code / (f"uid-{uid}" if uid is not None else "own")
-        if not folder.exists():
-            folder.mkdir(mode=0o700)
-            if uid is not None:
-                os.chown(folder, uid, uid)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if uid is not None and folder.stat().st_uid != uid:
+            os.chown(folder, uid, uid)
         return folder
 
     def _environment(self, environment: Path, replica: Replica, root: Path, devices: list[str]) -> dict[str, str]:

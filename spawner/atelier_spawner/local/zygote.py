@@ -13,18 +13,26 @@ from atelier_core.errors import BackendUnavailable
 from atelier_runtime.inplace import Marker
 
 _ANSWER_LIMIT = 30.0
+_ANSWER_SIZE = 65536  # a user's own zygote may have been tampered with by its user
 
 
 class Zygote:
-    """One zygote process: interpreter, user and modules to import are fixed."""
+    """One zygote process: interpreter, user with further groups, and modules to import are fixed."""
 
     def __init__(
-        self, python: list[str], runtime: Path, log: Path, uid: int | None = None, preload: tuple[str, ...] = ()
+        self,
+        python: list[str],
+        runtime: Path,
+        log: Path,
+        uid: int | None = None,
+        groups: tuple[int, ...] = (),
+        preload: tuple[str, ...] = (),
     ):
         self._command = [*python, str(runtime), "zygote"]
         self._preload = [item for name in preload for item in ("--preload", name)]
         self._log = log
         self._uid = uid
+        self._groups = groups
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
         self._lock = asyncio.Lock()
@@ -70,7 +78,7 @@ class Zygote:
                 text = b""
                 while not text.endswith(b"\n"):
                     piece = await loop.sock_recv(connection, 65536)
-                    if not piece:
+                    if not piece or len(text) > _ANSWER_SIZE:
                         raise EOFError
                     text += piece
         except TimeoutError as error:
@@ -104,5 +112,5 @@ class Zygote:
                 start_new_session=True,
                 user=self._uid,
                 group=self._uid,
-                extra_groups=None if self._uid is None else [],
+                extra_groups=None if self._uid is None else list(self._groups),
             )

@@ -14,6 +14,7 @@ from atelier_spawner.notebooks.identities import Identities
 
 # A number outside the allocated range, to try whether another account can start what a notebook needs.
 _STRANGER = 59_998
+PASSAGES = ("users", "projects", "workloads", "cache")
 PRIVATE = ("hub", "control-plane", "run", "logs", "secrets")
 
 
@@ -42,23 +43,30 @@ def why_one_person(data_dir: Path) -> str:
     return ""
 
 
+def identities_file(data_dir: Path) -> Path:
+    """The table of account numbers."""
+    return data_dir / "hub" / "identities.sqlite"
+
+
 @dataclass(frozen=True)
 class Folders:
     """The folders of people and projects below `data_dir`; `several` as `why_one_person` found."""
 
     data_dir: Path
     several: bool
+    table: Path | None = None
+    """Their numbers, where that file is not in the hub's own folder."""
 
     @cached_property
     def identities(self) -> Identities:
         """Their numbers."""
-        return Identities(self.data_dir / "hub" / "identities.sqlite")
+        return Identities(self.table or identities_file(self.data_dir))
 
     def make(self) -> None:
         """Make the data folder and what is private to the platform in it, with the right modes."""
         passage = 0o711 if self.several else 0o700
         _folder(self.data_dir, passage)
-        for name in ("users", "projects"):
+        for name in PASSAGES:
             _folder(self.data_dir / name, passage)
         for name in PRIVATE:
             _folder(self.data_dir / name, 0o700)
