@@ -135,10 +135,21 @@ def _has_requirements(lock: Path) -> bool:
     return any(line.strip() and not line.lstrip().startswith("#") for line in lines)
 
 
+def _uv_program() -> str:
+    own = Path(sys.executable).with_name("uv")
+    found = str(own) if own.exists() else shutil.which("uv")
+    if found is None:
+        raise Invalid(
+            f"Images are made with uv, which is neither beside {sys.executable} nor on PATH.",
+            code="no_uv",
+            hint="Run `pip install uv` where Atelier is installed, then start the run again.",
+        )
+    return found
+
+
 async def _uv(*arguments: str) -> None:
-    program = Path(sys.executable).with_name("uv")
     process = await asyncio.create_subprocess_exec(
-        str(program) if program.exists() else "uv",
+        _uv_program(),
         *arguments,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,

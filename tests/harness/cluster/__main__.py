@@ -1,8 +1,9 @@
-"""`python -m tests.harness.cluster up | down [--purge] | build [PROGRAM…] | images | status | load IMAGE.tar`."""
+"""`python -m tests.harness.cluster VERB`: up, down [--purge], build [PROGRAM…], images, publish, status, load FILE."""
 
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 
@@ -21,6 +22,7 @@ def main() -> None:
     build.add_argument("programs", nargs="*", choices=[[], *PROGRAMS], metavar="PROGRAM", help=", ".join(PROGRAMS))
     verbs.add_parser("images", help="make the base images and push them to the registry")
     verbs.add_parser("status", help="what runs")
+    verbs.add_parser("publish", help="push Atelier's images to the registry and say how `atelier up` uses them")
     load = verbs.add_parser("load", help="import docker-archives into the node")
     load.add_argument("archives", nargs="+", type=Path)
     options = parser.parse_args()
@@ -40,11 +42,23 @@ def _do(options: argparse.Namespace) -> None:
             cluster.build(options.programs or None)
         case "images":
             print("\n".join(cluster.default_images()))
+        case "publish":
+            _publish()
         case "load":
             for archive in options.archives:
                 images.load(archive)
         case "status":
             print(cluster.status())
+
+
+def _publish() -> None:
+    from . import platform, runtime  # these import Atelier, which the other verbs do without
+    from .fixtures import rig_cluster
+
+    there = rig_cluster()
+    for reference in (runtime.publish_runtime(there, "latest"), *platform.publish_images(there)):
+        print(reference)
+    print("atelier up", shlex.join(platform.up_options(there)))
 
 
 if __name__ == "__main__":

@@ -106,7 +106,7 @@ def cluster() -> Cluster:
     """A real cluster; see the module."""
     given = os.environ.get("ATELIER_TEST_KUBECONFIG")
     try:
-        return _someone_elses(Path(given)) if given else _ours()
+        return _someone_elses(Path(given)) if given else rig_cluster()
     except CannotRun as reason:
         pytest.fail(f"no cluster for this test: {reason}", pytrace=False)
 
@@ -127,7 +127,8 @@ def _someone_elses(kubeconfig: Path) -> Cluster:
     return found
 
 
-def _ours() -> Cluster:
+def rig_cluster() -> Cluster:
+    """The rig, started if it does not run."""
     missing = programs.missing()
     if missing:  # ten minutes of compiling would run into the test's own time limit
         raise CannotRun(f"{', '.join(missing)} not compiled yet; run: python -m tests.harness.cluster up")

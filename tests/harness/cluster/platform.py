@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 from atelier_templates.images import load_images
@@ -10,12 +11,12 @@ from . import images
 from .fixtures import Cluster
 from .runtime import publish_runtime
 
+BIND_PORT = 8081
+
 
 def backend_options(cluster: Cluster, prefix: str = "atelier-") -> dict[str, Any]:
     """Publish runtime and images; returns the back end's entry for `c.AtelierHub.backends`."""
-    for image in load_images().values():
-        lock = image.lock if image.lock and image.lock.read_text().strip() else None
-        cluster.publish(images.build_image(image.reference, lock=lock))
+    publish_images(cluster)
     return {
         "type": "kubernetes",
         "kubeconfig": str(cluster.kubeconfig),
@@ -24,3 +25,34 @@ def backend_options(cluster: Cluster, prefix: str = "atelier-") -> dict[str, Any
         "runtime_image": publish_runtime(cluster),
         "registry_prefix": cluster.registry or "",
     }
+
+
+def publish_images(cluster: Cluster) -> list[str]:
+    """The images that steps name, made from their locks."""
+    found = []
+    for image in load_images().values():
+        lock = image.lock if image.lock and image.lock.read_text().strip() else None
+        found.append(cluster.publish(images.build_image(image.reference, lock=lock)))
+    return found
+
+
+def up_options(cluster: Cluster) -> list[str]:
+    """What `atelier up` must be told to use this cluster, once everything is published."""
+    host = cluster.advertise_host or "127.0.0.1"
+    address = f"{host}:{_free_port(host)}"
+    return [
+        "--kubeconfig", str(cluster.kubeconfig), "--registry", cluster.registry or "",
+        "--bind", address, "--advertise-url", f"http://{address}",
+    ]  # fmt: skip
+
+
+def _free_port(host: str) -> int:
+    """The usual one if it is free."""
+    for port in (BIND_PORT, 0):
+        with socket.socket() as probe:
+            try:
+                probe.bind((host, port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise OSError(f"no port is free at {host}")

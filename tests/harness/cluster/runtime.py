@@ -12,8 +12,11 @@ from . import images, layers
 from .fixtures import Cluster
 
 
-def publish_runtime(cluster: Cluster) -> str:
-    """Build and publish it; on a cluster of someone else ATELIER_TEST_RUNTIME_IMAGE names the one to use."""
+def publish_runtime(cluster: Cluster, tag: str | None = None) -> str:
+    """Build and publish it, under its content if no `tag` is given.
+
+    On a cluster of someone else ATELIER_TEST_RUNTIME_IMAGE names the one to use.
+    """
     given = os.environ.get("ATELIER_TEST_RUNTIME_IMAGE")
     if given:
         return given
@@ -21,4 +24,6 @@ def publish_runtime(cluster: Cluster) -> str:
         root, tar = build_image_root(Path(folder) / "root"), Path(folder) / "layer.tar"
         layers.pack_tree(root, tar)
         layer = layers.store(tar)
-    return cluster.publish(images.Image(f"atelier/runtime:{layer.digest[7:19]}", (layer,)))
+    if tag is None:
+        tag = layer.digest[7:19]
+    return cluster.publish(images.Image(f"atelier/runtime:{tag}", (layer,)))
