@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
@@ -30,14 +31,33 @@ OPERATORS = {
     "batch.volcano.sh": "Volcano", "serving.kserve.io": "KServe",
 }  # fmt: skip
 _POD_SECONDS = 90
+_PUBLIC, _OURS = "busybox:1.36", "atelier/python:1"
+# Images differ in what they have, and in what of it works.
+_ASK = """
+url=$1 host=$2 port=$3 path=$4
+said=$(wget -q -T 10 -O - "$url" 2>&1) && exit 0
+case $url in http:*)
+  answer=$(printf 'GET %s HTTP/1.0\\r\\nHost: %s\\r\\n\\r\\n' "$path" "$host" | nc -w 10 "$host" "$port" 2>&1)
+  case $answer in HTTP/1.?" 200 "*) exit 0 ;; esac
+  said="$said $answer"
+esac
+answer=$(python3 -c 'import sys, urllib.request as r; r.urlopen(sys.argv[1], timeout=10)' "$url" 2>&1) && exit 0
+echo "$said $answer" | tail -n 3
+exit 1
+"""
 
 
 @dataclass(frozen=True)
 class PodProbe:
     """How a pod tries the way from the cluster to here."""
 
-    image: str
+    image: str | None
     namespace: str
+
+    def image_of(self, settings: Settings) -> str:
+        """The one that was named, else one of ours where the cluster has a registry for them."""
+        ours = f"{settings.registry.rstrip('/')}/{_OURS}" if settings.registry else _PUBLIC
+        return self.image or ours
 
 
 def cluster_checks(settings: Settings, pod: PodProbe | None) -> Iterator[Check]:
@@ -97,7 +117,7 @@ def _way_back(api: Any, settings: Settings, probe: PodProbe) -> Check:
     url = f"{advertised(settings)}/health"
     name = f"atelier-doctor-{uuid.uuid4().hex[:8]}"
     core: Any = client.CoreV1Api(api)
-    core.create_namespaced_pod(probe.namespace, _pod(name, probe.image, url), _request_timeout=10)
+    core.create_namespaced_pod(probe.namespace, _pod(name, probe.image_of(settings), url), _request_timeout=10)
     try:
         return _verdict(core, probe, name, url)
     finally:
@@ -105,10 +125,12 @@ def _way_back(api: Any, settings: Settings, probe: PodProbe) -> Check:
 
 
 def _pod(name: str, image: str, url: str) -> dict[str, Any]:
+    where = urlsplit(url)
+    port = where.port or (443 if where.scheme == "https" else 80)
     container = {
         "name": "probe",
         "image": image,
-        "command": ["wget", "-q", "-T", "10", "-O", "-", url],
+        "command": ["sh", "-c", _ASK, "ask", url, where.hostname or "", str(port), where.path],
         "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"cpu": "100m", "memory": "64Mi"}},
         "securityContext": {
             "allowPrivilegeEscalation": False,
@@ -118,7 +140,13 @@ def _pod(name: str, image: str, url: str) -> dict[str, Any]:
             "seccompProfile": {"type": "RuntimeDefault"},
         },
     }
-    spec = {"restartPolicy": "Never", "automountServiceAccountToken": False, "containers": [container]}
+    # The pod goes even if we cannot remove it.
+    spec = {
+        "restartPolicy": "Never",
+        "activeDeadlineSeconds": _POD_SECONDS,
+        "automountServiceAccountToken": False,
+        "containers": [container],
+    }
     labels = {"app.kubernetes.io/managed-by": "atelier", "app.kubernetes.io/component": "doctor"}
     return {"metadata": {"name": name, "labels": labels}, "spec": spec}
 

@@ -15,6 +15,7 @@ from rich.text import Text
 from atelier_cli import exits
 from atelier_cli.output import Output, utf8
 from atelier_cli.platform import archive, child, platform, runs, sign_in
+from atelier_cli.platform.backends import parse_cluster_options
 from atelier_cli.platform.layout import Layout, default_data, load_settings
 from atelier_cli.platform.processes import SUPERVISOR
 from atelier_cli.session import Session
@@ -47,6 +48,14 @@ def platform_options(function: F) -> F:
 @click.option("--advertise-url", metavar="URL", help="Where pods reach the control plane.")
 @click.option("--bind", metavar="HOST:PORT", help="A further address of the control plane, for pods.")
 @click.option("--kubeconfig", type=click.Path(path_type=Path), help="A cluster, as the back end `cluster`.")
+@click.option("--registry", metavar="PREFIX", help="Where the cluster pulls Atelier's images, e.g. ghcr.io/me.")
+@click.option(
+    "--cluster-option",
+    "cluster_options",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="A further option of the back end `cluster`; the value is YAML. Repeatable.",
+)
 @click.option("--credentials", type=click.Path(path_type=Path), envvar="ATELIER_CREDENTIALS", hidden=True)
 @click.option("--foreground", is_flag=True, help="Stay; Ctrl-C takes the platform down.")
 @platform_options
@@ -54,6 +63,7 @@ def up(
     layout: Layout,
     out: Output,
     kubeconfig: Path | None,
+    cluster_options: tuple[str, ...],
     credentials: Path | None,
     foreground: bool,
     **options: Any,
@@ -61,6 +71,7 @@ def up(
     """Start the platform on this machine: hub, proxy and control plane."""
     _check_options(options, kubeconfig)
     options["kubeconfig"] = str(kubeconfig.expanduser().absolute()) if kubeconfig else None
+    options["cluster_options"] = parse_cluster_options(cluster_options) or None
     with _spinner(out) as say:
         started = platform.up(layout, options, say)
         sign_in.sign_in(layout, load_settings(layout), credentials)
@@ -191,10 +202,10 @@ def restore(layout: Layout, out: Output, file: Path) -> None:
 
 @click.command()
 @click.option("--from-pod", is_flag=True, help="Start a pod that proves the way from the cluster to here.")
-@click.option("--image", default="busybox:1.36", show_default=True, help="What the pod runs; needs sh and wget.")
+@click.option("--image", help="What the pod runs: any image with sh and wget, nc or python3; default: see --registry.")
 @click.option("--namespace", default="default", show_default=True, help="Where the pod runs.")
 @platform_options
-def doctor(layout: Layout, out: Output, from_pod: bool, image: str, namespace: str) -> int:
+def doctor(layout: Layout, out: Output, from_pod: bool, image: str | None, namespace: str) -> int:
     """Check everything that the platform stands on, and say what to do about the rest."""
     from atelier_cli.platform import checks  # the cluster client that it needs takes a second to import
 

@@ -115,6 +115,8 @@ class Settings:
     bind: str = ""
     advertise_url: str = ""
     kubeconfig: str = ""
+    registry: str = ""
+    cluster_options: dict[str, Any] = field(default_factory=dict)
 
     @property
     def url(self) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 
-from atelier_cli.platform import child, processes, proxy
+from atelier_cli.platform import backends, child, processes, proxy
 from atelier_cli.platform.layout import Layout, Settings, load_settings, save_settings
 from atelier_cli.platform.processes import NAMES, SUPERVISOR
 from atelier_core.errors import BackendUnavailable, Conflict
@@ -54,6 +54,7 @@ def up(layout: Layout, options: dict[str, Any], say: Say) -> Started:
     with _alone(layout):
         settings = load_settings(layout)
         wanted = settings.given(**options)
+        backends.check(wanted)
         already = child.running(layout, SUPERVISOR) is not None
         if already and wanted != settings:
             raise Conflict(

@@ -10,10 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from atelier_cli.platform.backends import backends
 from atelier_cli.platform.child import Command
 from atelier_cli.platform.layout import Layout, Secrets, Settings, load_secrets, write_private
 from atelier_core.errors import Conflict
-from atelier_spawner.notebooks.folders import identities_file
 
 NAMES = ("proxy", "hub", "control-plane")
 SUPERVISOR = "supervisor"
@@ -61,9 +61,6 @@ def _hub_source(data: Path, *, admins: Sequence[str], one_person: str) -> str:
 
 
 def _control_plane_source(layout: Layout, settings: Settings, one_person: str) -> str:
-    backends: dict[str, Any] = {"local": _local_backend(layout, one_person)}
-    if settings.kubeconfig:
-        backends["cluster"] = {"type": "kubernetes", "kubeconfig": settings.kubeconfig}
     values = {
         "ip": "127.0.0.1",
         "port": settings.control_plane_port,
@@ -73,18 +70,11 @@ def _control_plane_source(layout: Layout, settings: Settings, one_person: str) -
         "api_token": load_secrets(layout).control_plane,
         "advertise_url": advertised(settings),
         "extra_binds": [settings.bind] if settings.bind else [],
-        "backends": backends,
+        "backends": backends(layout, settings, one_person),
         "single_user": bool(one_person),
     }
     lines = [f"c.AtelierHub.{name} = {value!r}  # noqa: F821" for name, value in values.items()]
     return "# Written by `atelier up`.\n" + "\n".join(lines) + "\n"
-
-
-def _local_backend(layout: Layout, one_person: str) -> dict[str, Any]:
-    """The embedded engine. Its folders lie outside the control plane's, which no step may enter."""
-    options = {"type": "local", "folder": str(layout.workloads), "cache_dir": str(layout.cache)}
-    options["people"] = str(layout.data)
-    return options if one_person else {**options, "identities": str(identities_file(layout.data))}
 
 
 def advertised(settings: Settings) -> str:
