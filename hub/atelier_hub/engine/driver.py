@@ -18,7 +18,7 @@ from typing import Protocol, TypeVar
 from sqlalchemy.orm import Session
 
 from atelier_core.backend import Backend
-from atelier_core.errors import AtelierError, BackendUnavailable, QuotaExceeded
+from atelier_core.errors import AtelierError, BackendUnavailable, QuotaExceeded, StorageFull
 from atelier_core.states import Cause, Reason, State, cause_of
 from atelier_core.workload import Handle, Observation, WorkloadSpec
 from atelier_hub.db import Database, now
@@ -259,7 +259,7 @@ class Driver:
                 attempt, State.QUEUED, _seen(attempt, State.QUEUED, Reason.WAITING_FOR_SLOT, error.message)
             )
             return QUOTA_SECONDS * (1 + len(waiting) / 50)
-        except BackendUnavailable as error:
+        except (BackendUnavailable, StorageFull) as error:
             seen = _seen(attempt, attempt.state, Reason.BACKEND_UNAVAILABLE, f"{error.message} {error.hint}".strip())
             await self._move(attempt, attempt.state, seen)
             return 1.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import time
@@ -9,7 +10,7 @@ from collections.abc import Callable
 from types import FrameType
 
 from atelier_runtime import files, outcome, process
-from atelier_runtime.api import Api, AttemptOver
+from atelier_runtime.api import PATIENCE, Api, AttemptOver
 from atelier_runtime.command import Command, block_signals
 from atelier_runtime.outcome import Failure, Outcome, Stopped
 from atelier_runtime.spec import ShimSpec
@@ -17,6 +18,8 @@ from atelier_runtime.stage import stage
 from atelier_runtime.store import gather_results, store
 
 ALREADY_CLAIMED = 75
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_LITTLE = 1024**2  # bytes: with less, a command could not even say what was wrong
 # Makes a program that runs in place of the command's file, or None to execute the file.
 InPlace = Callable[[ShimSpec, "list[str]", "dict[str, str]"], "Callable[[], int] | None"]
 
@@ -55,8 +58,20 @@ def carry(spec: ShimSpec, in_place: InPlace | None = None) -> int:
     block_signals()
     process.end_descendants()
     result.started_at, result.ended_at = started, time.time()
-    files.write_json(files.exit_path(spec.root, spec.replica), result.document())
+    _leave_exit(spec, result)
     return 0
+
+
+def _leave_exit(spec: ShimSpec, result: Outcome) -> None:
+    """Write the exit file; on a full disk wait for room, or what was done would be done again."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return files.write_json(files.exit_path(spec.root, spec.replica), result.document())
+        except OSError as error:
+            if error.errno not in _FULL or time.monotonic() > until:
+                raise
+        time.sleep(1)
 
 
 def _carry(spec: ShimSpec, api: Api | None, result: Outcome, in_place: InPlace | None) -> None:
@@ -64,11 +79,19 @@ def _carry(spec: ShimSpec, api: Api | None, result: Outcome, in_place: InPlace |
     ended = _run(spec, in_place)
     result.exit_code = ended.exit_code
     if ended.reason:
-        result.fail(ended.reason, ended.message)
+        result.fail(ended.reason, ended.message + _no_room(spec.root))
     elif spec.stores:
         store(spec, api, result)
     else:
         result.stored = True
+
+
+def _no_room(folder: str) -> str:
+    """What to add to a failure on a full disk, where the command's own last words may be lost."""
+    disk = os.statvfs(folder)
+    if disk.f_bavail * disk.f_frsize >= _LITTLE:
+        return ""
+    return " There is no room left on the disk where steps work: delete old runs or make it larger."
 
 
 def _run(spec: ShimSpec, in_place: InPlace | None) -> Outcome:

@@ -74,7 +74,7 @@ class _Reconnection:
 def follow_events(transport: Transport, params: dict[str, Any], patience: float) -> Iterator[Event]:
     """Events without gap or repetition, for as long as the caller listens."""
     line = _Reconnection(transport, patience)
-    last = str(params.pop("after", "") or "")
+    last = str(params.pop("after", ""))  # 0 means from the beginning
     while True:
         error: httpx.TransportError | AtelierError | None = None
         try:

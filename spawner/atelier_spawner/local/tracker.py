@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from atelier_core.workload import Observation
 from atelier_spawner.local.attempt import Attempt
 
+log = logging.getLogger(__name__)
 _MARGIN = 1.0
 _STUCK_RETRY = 1.0
 
@@ -115,7 +117,12 @@ class Tracker:
         """A shim was lost: end what it left, then tell."""
         attempt = tracked.attempt
         while self._tracked.get(attempt.workload) is tracked:
-            await asyncio.to_thread(attempt.settle)
+            try:
+                await asyncio.to_thread(attempt.settle)
+            except OSError as error:  # a full disk: what cannot be written down now is tried again
+                log.warning("The end of %s cannot be written down: %s", attempt.workload, error)
+                await asyncio.sleep(_STUCK_RETRY)
+                continue
             names = [replica.name for replica in attempt.record.replicas] if attempt.record else []
             lost = [name for name in names if attempt.claim(name) and not attempt.ended(name)]
             if all(name in tracked.shims for name in lost):
