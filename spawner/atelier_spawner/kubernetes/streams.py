@@ -25,6 +25,7 @@ import os, sys
 from atelier_runtime.spec import ShimSpec
 spec = ShimSpec.load("{ROOT}/.atelier/main.json")
 os.chdir(spec.path(spec.workdir))
+os.dup2(1, 2)  # one stream: two would arrive in any order
 try:
     os.execvpe(sys.argv[1], sys.argv[1:], spec.environment(dict(os.environ)))
 except OSError as error:

@@ -9,6 +9,7 @@ from .settings import BIN, BRIDGE, CNI_NETWORK, NODE_IP, SERVICE_NET
 from .shell import run, succeeds
 
 CNI_RESULTS = Path("/var/lib/cni/results")
+BRIDGE_MAC = "02:0a:4d:00:00:01"
 PORT, PORT_PEER = f"{BRIDGE}-p", f"{BRIDGE}-q"
 
 
@@ -19,10 +20,13 @@ def make_network() -> None:
     machine's real interface; netfilter sees bridged packets of this bridge alone.
     """
     if not succeeds("ip", "link", "show", BRIDGE):
-        run("ip", "link", "add", BRIDGE, "type", "bridge")
+        # A bridge without an address of its own takes the lowest of its ports': it would change with every pod that
+        # comes or goes, and other pods would send into the void until they ask again.
+        run("ip", "link", "add", BRIDGE, "address", BRIDGE_MAC, "type", "bridge")
         run("ip", "link", "add", PORT, "type", "veth", "peer", "name", PORT_PEER)
         run("ip", "link", "set", PORT, "master", BRIDGE)
         run("ip", "addr", "add", f"{NODE_IP}/16", "dev", BRIDGE)
+        run("ip", "link", "set", PORT_PEER, "arp", "off")  # else it answers for the node's address too
         for link in (BRIDGE, PORT, PORT_PEER):
             run("ip", "link", "set", link, "up")
     run("ip", "route", "replace", SERVICE_NET, "dev", BRIDGE)
