@@ -30,7 +30,7 @@ def login(session: Session, url: str, token: str | None) -> int:
         token = click.prompt("Token", hide_input=True, err=True)
     with Client(platform, str(token), patience=5) as client:
         me = client.me()
-    path = credentials.save(Credentials(url=platform, token=str(token)))
+    path = credentials.save(Credentials(url=platform, token=str(token)), session.credentials)
     session.out.one({"name": me.name, "url": platform, "file": str(path)}, f"Signed in to {platform} as {me.name}.")
     return exits.OK
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import click
 
@@ -34,15 +35,29 @@ COMMANDS = {
 @click.group(cls=LazyGroup, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}, epilog=exits.HELP)
 @click.option("--url", envvar="ATELIER_URL", help="The platform, instead of the one signed in to; needs a token.")
 @click.option("--token", envvar="ATELIER_TOKEN", help="A token for --url; better given as ATELIER_TOKEN.")
+@click.option(
+    "--credentials",
+    envvar="ATELIER_CREDENTIALS",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The file that keeps who is signed in where; default: ~/.config/atelier/credentials.json.",
+)
 @click.option("--project", envvar="ATELIER_PROJECT", help="The project; default: your own.")
 @click.option("--json", "as_json", is_flag=True, help="Speak JSON, one object per line.")
 @click.version_option(package_name="atelier-workspace", prog_name="atelier")
 @click.pass_context
-def cli(ctx: click.Context, url: str | None, token: str | None, project: str | None, as_json: bool) -> None:
+def cli(
+    ctx: click.Context,
+    url: str | None,
+    token: str | None,
+    credentials: Path | None,
+    project: str | None,
+    as_json: bool,
+) -> None:
     """Atelier: machine-learning pipelines on a laptop and on Kubernetes, one definition for both."""
     if bool(url) != bool(token):
         raise click.UsageError("--url and --token (or ATELIER_URL and ATELIER_TOKEN) belong together.")
     session = ctx.ensure_object(Session)
+    session.credentials = credentials
     if url and token:
         session.connect_to(url, token)
     session.choose(project=project, as_json=as_json)

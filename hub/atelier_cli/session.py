@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -15,13 +16,18 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Session:
-    """Connects when first needed. `patience` is how many seconds a restarting control plane is waited for."""
+    """Connects when first needed.
+
+    `patience` is how many seconds a restarting control plane is waited for, `credentials` the file that says where to
+    connect to, if not the usual one.
+    """
 
     def __init__(self) -> None:
         self._url = ""
         self._token = ""
         self._project = ""
         self._client: Client | None = None
+        self.credentials: Path | None = None
         self.out = Output()
         self.patience = 30.0
 
@@ -32,7 +38,7 @@ class Session:
             if self._url and self._token:
                 self._client = Client(self._url, self._token, patience=self.patience)
             else:
-                self._client = Client.from_credentials(patience=self.patience)
+                self._client = Client.from_credentials(self.credentials, patience=self.patience)
         return self._client
 
     @property

@@ -14,6 +14,7 @@ import pytest
 from atelier_cli import exits
 from atelier_cli.main import COMMANDS, cli
 from atelier_sdk import Credentials, credentials
+from tests.harness.control_plane import ControlPlane
 
 
 def atelier(home: Path, *arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
@@ -88,3 +89,18 @@ def test_address_and_token_belong_together(tmp_path: Path) -> None:
     done = atelier(tmp_path, "pipeline", "list", ATELIER_URL="http://127.0.0.1:9")
     assert done.returncode == exits.USAGE
     assert "belong together" in done.stderr
+
+
+def test_credentials_elsewhere(platform: ControlPlane, tmp_path: Path) -> None:
+    token, file = platform.hub.add_user("elsewhere"), tmp_path / "keys" / "atelier.json"
+    done = atelier(tmp_path, "--credentials", str(file), "login", platform.url, "--token", "-", stdin=token)
+    assert done.returncode == exits.OK, done.stderr
+    assert credentials.load(file).token == token
+    assert not (tmp_path / ".config").exists()
+    for done in (
+        atelier(tmp_path, "--credentials", str(file), "project", "list"),
+        atelier(tmp_path, "project", "list", ATELIER_CREDENTIALS=str(file)),
+    ):
+        assert done.returncode == exits.OK and "elsewhere" in done.stdout, done.stderr
+    assert "not signed in" in atelier(tmp_path, "project", "list").stderr
+    assert "not signed in" in atelier(tmp_path, "--credentials", str(tmp_path / "none"), "project", "list").stderr

@@ -32,12 +32,13 @@ OPERATORS = {
 }  # fmt: skip
 _POD_SECONDS = 90
 _PUBLIC, _OURS = "busybox:1.36", "atelier/python:1"
-# Images differ in what they have, and in what of it works.
+# Images differ in what they have and in what of it works. `sleep`: a server may drop who has nothing more to say.
 _ASK = """
 url=$1 host=$2 port=$3 path=$4
 said=$(wget -q -T 10 -O - "$url" 2>&1) && exit 0
 case $url in http:*)
-  answer=$(printf 'GET %s HTTP/1.0\\r\\nHost: %s\\r\\n\\r\\n' "$path" "$host" | nc -w 10 "$host" "$port" 2>&1)
+  ask() { printf 'GET %s HTTP/1.0\\r\\nHost: %s\\r\\n\\r\\n' "$path" "$host"; sleep 3; }
+  answer=$(ask | nc -w 10 "$host" "$port" 2>&1)
   case $answer in HTTP/1.?" 200 "*) exit 0 ;; esac
   said="$said $answer"
 esac

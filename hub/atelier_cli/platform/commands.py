@@ -56,7 +56,7 @@ def platform_options(function: F) -> F:
     multiple=True,
     help="A further option of the back end `cluster`; the value is YAML. Repeatable.",
 )
-@click.option("--credentials", type=click.Path(path_type=Path), envvar="ATELIER_CREDENTIALS", hidden=True)
+@click.option("--credentials", type=click.Path(path_type=Path), hidden=True)
 @click.option("--foreground", is_flag=True, help="Stay; Ctrl-C takes the platform down.")
 @platform_options
 def up(
@@ -74,7 +74,8 @@ def up(
     options["cluster_options"] = parse_cluster_options(cluster_options) or None
     with _spinner(out) as say:
         started = platform.up(layout, options, say)
-        sign_in.sign_in(layout, load_settings(layout), credentials)
+        session = click.get_current_context().find_object(Session)
+        sign_in.sign_in(layout, load_settings(layout), credentials or (session.credentials if session else None))
     _show_started(out, layout, started)
     if foreground:
         _stay(layout, out)
