@@ -177,8 +177,9 @@ class KubernetesBackend(Backend, Endpoints, Exec, Capacity):
             for namespace in await self._namespaces_of(handle):
                 pods = (await self.api.list(PODS.path(namespace), which))["items"]
                 found = (await self.api.list(SERVICES.path(namespace), which))["items"]
-                if address := _address(pods, found, port):
-                    return address
+                address = _address(pods, found, port)
+                if address and not await streams.refuses(*address):
+                    return f"http://{address[0]}:{address[1]}"
         except ApiError as error:
             raise explain(error, f"find {handle.workload}") from error
         raise BackendUnavailable(
@@ -284,7 +285,7 @@ def _without_pods(runner: Object, now: datetime) -> Observation:
     )
 
 
-def _address(pods: Objects, found: Objects, port: str) -> str | None:
+def _address(pods: Objects, found: Objects, port: str) -> tuple[str, int] | None:
     for pod in pods:
         main = next(each for each in pod["spec"]["containers"] if each["name"] == MAIN)
         numbers = [each["containerPort"] for each in main.get("ports") or [] if each.get("name") == port]
@@ -294,8 +295,8 @@ def _address(pods: Objects, found: Objects, port: str) -> str | None:
             cluster_ip = service["spec"].get("clusterIP", "None")
             named = [each["port"] for each in service["spec"].get("ports") or [] if each.get("name") == port]
             if cluster_ip != "None" and named:
-                return f"http://{_host(cluster_ip)}:{named[0]}"
-        return f"http://{_host(pod['status']['podIP'])}:{numbers[0]}"
+                return _host(cluster_ip), named[0]
+        return _host(pod["status"]["podIP"]), numbers[0]
     return None
 
 

@@ -19,6 +19,7 @@ from atelier_spawner.kubernetes.runtime_image import interpreter
 _PROTOCOL = "v4.channel.k8s.io"
 _STDOUT, _STDERR, _ERROR = 1, 2, 3
 _WATCH_SECONDS = 30
+_CONNECT_SECONDS = 1
 # Runs in the step's container, by the runtime's own interpreter: the command gets what the step's own command got.
 _ENTER = f"""
 import os, sys
@@ -128,6 +129,22 @@ async def run_command(api: Api, pod: Object, command: list[str]) -> tuple[int, b
     finally:
         await asyncio.shield(socket.close())
     return _exit_code(status), bytes(output)
+
+
+async def refuses(host: str, port: int) -> bool:
+    """Whether a connection is refused: a pod is ready a moment before every node knows the way to it.
+
+    Silence is no refusal: the back end may be where pods cannot be reached, while the gateway is not.
+    """
+    try:
+        async with asyncio.timeout(_CONNECT_SECONDS):
+            _, writer = await asyncio.open_connection(host.strip("[]"), port)
+    except ConnectionRefusedError:
+        return True
+    except OSError:
+        return False
+    writer.close()
+    return False
 
 
 def _exit_code(status: bytes) -> int:
