@@ -96,7 +96,7 @@ class _Pods:
     def _follow(self) -> None:
         listed = self._api.list_pod_for_all_namespaces
         # Pods that were there already, after a watch that broke, were made at a moment that nobody saw.
-        version = listed(label_selector=self._selector).metadata.resource_version
+        version = listed(label_selector=self._selector).metadata.resource_version  # type: ignore[union-attr]
         found = self._watch.stream(listed, label_selector=self._selector, resource_version=version, timeout_seconds=600)
         for event in found:
             now = time.time()
@@ -142,7 +142,7 @@ def _cluster() -> Cluster:
     if not given and os.geteuid():
         raise Skipped("needs root for the cluster rig, or ATELIER_TEST_KUBECONFIG with a cluster of yours")
     try:
-        return fixtures._someone_elses(Path(given)) if given else fixtures._ours()
+        return fixtures._someone_elses(Path(given)) if given else fixtures.rig_cluster()
     except CannotRun as error:
         raise Skipped(f"no cluster: {error}") from None
 

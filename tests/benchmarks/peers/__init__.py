@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -81,7 +83,11 @@ class Peer:
                 text=True,
             )
         os.close(send)
-        self._await()  # it says that it is ready
+        try:
+            self._await()  # it says that it is ready
+        except PeerFailed:
+            self.close()
+            raise
 
     def ask(self, what: str) -> float:
         """Let it run `what`; the seconds that its own client waited for the success."""
@@ -91,22 +97,19 @@ class Peer:
         return float(self._await()["seconds"])
 
     def _await(self) -> dict[str, Any]:
-        signal.alarm(_ANSWER_SECONDS)  # a peer that hangs ends the benchmark, not the reader's patience
-        line = self._answers.readline()
-        signal.alarm(0)
-        answer: dict[str, Any] = json.loads(line) if line else {"problem": "it ended"}
+        ready, _, _ = select.select([self._answers], [], [], _ANSWER_SECONDS)
+        line = self._answers.readline() if ready else ""
+        silence = "it ended" if ready else f"no answer for {_ANSWER_SECONDS} s"
+        answer: dict[str, Any] = json.loads(line) if line else {"problem": silence}
         if "problem" in answer:
             raise PeerFailed(f"{self._log.stem}: {answer['problem']}\n{self._log.read_text(errors='replace')[-1500:]}")
         return answer
 
     def close(self) -> None:
-        """End it and everything that it started."""
-        try:
-            os.killpg(self._process.pid, signal.SIGTERM)
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait(10)
-        except ProcessLookupError:
-            self._process.wait(10)
+        """End it and everything that it started: servers of its own may take their time."""
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, number)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(5)
         self._answers.close()

@@ -1,5 +1,6 @@
 """Runs in Prefect's environment: starts its API server, then one flow of dependent tasks for each line on stdin."""
 
+import atexit
 import json
 import os
 import socket
@@ -14,13 +15,14 @@ LENGTH = int(os.environ["CHAIN_LENGTH"])
 
 
 def start_server() -> str:
-    """The address of a server that answers; it ends with this process group."""
+    """The address of a server that answers; it ends with this process."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     program = str(Path(sys.executable).with_name("prefect"))
     server = subprocess.Popen([program, "server", "start", "--host", "127.0.0.1", "--port", str(port), "--no-ui"])
     url = f"http://127.0.0.1:{port}/api"
+    atexit.register(server.kill)
     for _ in range(600):
         if server.poll() is not None:
             break
