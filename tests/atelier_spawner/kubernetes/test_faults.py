@@ -167,6 +167,7 @@ async def test_the_wrapper_is_killed(rig: Rig) -> None:
     spec = marking(rig, "sleep 600")
     await rig.start(backend, spec)
     await marked(rig, f"{spec.id}-main-0")
+    await until(backend, spec.id, lambda seen: seen.state is State.RUNNING)  # the status comes after the fact
     assert rig.cluster.faults.kill_container(rig.namespace, spec.id, "main")
     seen = await final(backend, spec.id)
     assert (seen.state, seen.reason, cause_of(seen.reason)) == (State.FAILED, Reason.SHIM_LOST, Cause.INFRASTRUCTURE)
@@ -177,9 +178,10 @@ async def test_the_wrapper_is_killed(rig: Rig) -> None:
 
 async def test_the_sidecar_is_killed(rig: Rig) -> None:
     backend = await rig.open()
-    spec = marking(rig, "echo before; sleep 5; echo after")
+    spec = marking(rig, "echo before; sleep 8; echo after")
     await rig.start(backend, spec)
     await marked(rig, f"{spec.id}-main-0")
+    await until(backend, spec.id, lambda seen: seen.state is State.RUNNING)  # the status comes after the fact
     assert rig.cluster.faults.kill_container(rig.namespace, spec.id, "sidecar")
     assert (await final(backend, spec.id)).state is State.DONE
     attempt = rig.server.attempts[spec.id]
