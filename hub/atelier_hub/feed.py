@@ -32,6 +32,7 @@ router = APIRouter(tags=["events"])
 
 TAIL = 2000
 BATCH = 500
+GATHER_SECONDS = 0.01
 REPAIR_SECONDS = 5.0
 KEEPALIVE_SECONDS = 15
 SEND_TIMEOUT = 60.0
@@ -127,6 +128,7 @@ class Feed:
                     await self._wake.wait()
             except TimeoutError:
                 pass  # another process may have written without telling: look anyway
+            await asyncio.sleep(GATHER_SECONDS)  # transactions come in bursts: read them at once
             self._wake.clear()
             try:
                 await self._pull()
@@ -136,7 +138,9 @@ class Feed:
                 self._wake.set()
 
     async def _pull(self) -> None:
-        while events := await asyncio.to_thread(self._read, self._last):
+        more = True
+        while more and (events := await asyncio.to_thread(self._read, self._last)):
+            more = len(events) == BATCH
             self._tail += events
             self._last = events[-1].id
             if len(self._tail) > self._size:

@@ -24,6 +24,7 @@ from atelier_core.workload import Handle, Observation, WorkloadSpec
 from atelier_hub.db import Database, now
 from atelier_hub.engine import store
 from atelier_hub.engine.logs import LogArchive
+from atelier_hub.engine.outcome import outcome_of, seen_as, stopped
 from atelier_hub.engine.store import Artifact, Attempt, ReportRow
 from atelier_hub.engine.workqueue import WorkQueue
 
@@ -43,6 +44,16 @@ class Start:
     """What to start."""
 
     spec: WorkloadSpec
+
+
+@dataclass
+class _Sight:
+    """An attempt as one look at the database found it."""
+
+    attempt: Attempt
+    reports: Sequence[ReportRow]
+    start: Start | None = None
+    refusal: AtelierError | None = None
 
 
 class Owner(Protocol):
@@ -202,14 +213,14 @@ class Driver:
 
     async def _process(self, attempt_id: str) -> float | None:
         seen = self._seen.pop(attempt_id, None)
-        attempt, reports = await self._read(partial(_load, attempt=attempt_id))
-        if attempt is None or attempt.cleaned:
+        sight = await self._read(partial(self._look, attempt_id=attempt_id))
+        if sight is None or sight.attempt.cleaned:
             self._handed.discard(attempt_id)
             return None
-        if not self._open.get(attempt.backend):
-            return await self._backend_away(attempt, seen)
+        if not self._open.get(sight.attempt.backend):
+            return await self._backend_away(sight.attempt, seen)
         try:
-            return await self._step(attempt, reports, seen)
+            return await self._step(sight, seen)
         except BackendUnavailable as error:
             log.warning("Attempt %s: %s", attempt_id, error.message)
             self._keep_seen(seen)
@@ -218,16 +229,35 @@ class Driver:
             self._keep_seen(seen)
             raise  # the work queue tries again later
 
-    async def _step(self, attempt: Attempt, reports: Sequence[ReportRow], seen: Observation | None) -> float | None:
+    def _look(self, session: Session, *, attempt_id: str) -> _Sight | None:
+        """All that the database says of an attempt, and what it runs if it is to be started."""
+        attempt = store.get_attempt(session, attempt_id)
+        if attempt is None:
+            return None
+        sight = _Sight(attempt, store.reports_of(session, attempt_id))
+        if self._is_to_start(attempt):
+            try:
+                sight.start = self.owners[attempt.kind].spec(session, attempt)
+            except AtelierError as error:
+                sight.refusal = error
+        return sight
+
+    def _is_to_start(self, attempt: Attempt) -> bool:
+        waits = attempt.state in (State.QUEUED, State.STARTING) and attempt.id not in self._handed
+        due = attempt.not_before is None or attempt.not_before <= now()
+        return waits and due and attempt.wanted == "run"
+
+    async def _step(self, sight: _Sight, seen: Observation | None) -> float | None:
+        attempt = sight.attempt
         if attempt.final:
             return await self._clean(attempt)
-        outcome = _outcome(attempt, reports, seen)
+        outcome = outcome_of(attempt, sight.reports, seen)
         if outcome is not None:
             return await self._end(attempt, outcome)
         if attempt.wanted == "stop":
             return await self._stop(attempt)
         if attempt.state in (State.QUEUED, State.STARTING) and attempt.id not in self._handed:
-            later = await self._start(attempt)
+            later = await self._start(sight)
             if attempt.id not in self._handed:
                 return later
         if seen is not None:
@@ -242,30 +272,34 @@ class Driver:
         else:
             text = f"The back end {attempt.backend!r} cannot be reached now; it is tried again."
         if not attempt.final:
-            away = _seen(attempt, attempt.state, Reason.BACKEND_UNAVAILABLE, text)
+            away = seen_as(attempt, attempt.state, Reason.BACKEND_UNAVAILABLE, text)
             await self._move(attempt, attempt.state, away)
         return 5.0
 
-    async def _start(self, attempt: Attempt) -> float | None:
+    async def _start(self, sight: _Sight) -> float | None:
+        attempt = sight.attempt
         if attempt.not_before is not None and (wait := (attempt.not_before - now()).total_seconds()) > 0:
             return wait
         try:
-            start = await self._read(lambda session: self.owners[attempt.kind].spec(session, attempt))
-            await self._hand_over(attempt, start.spec)
+            if sight.refusal is not None:
+                raise sight.refusal
+            if sight.start is None:
+                return 0.01  # it was not due yet when we looked
+            await self._hand_over(attempt, sight.start.spec)
         except QuotaExceeded as error:
             waiting = self._waiting[attempt.backend]
             waiting[attempt.id] = None
             await self._move(
-                attempt, State.QUEUED, _seen(attempt, State.QUEUED, Reason.WAITING_FOR_SLOT, error.message)
+                attempt, State.QUEUED, seen_as(attempt, State.QUEUED, Reason.WAITING_FOR_SLOT, error.message)
             )
             return QUOTA_SECONDS * (1 + len(waiting) / 50)
         except (BackendUnavailable, StorageFull) as error:
-            seen = _seen(attempt, attempt.state, Reason.BACKEND_UNAVAILABLE, f"{error.message} {error.hint}".strip())
+            seen = seen_as(attempt, attempt.state, Reason.BACKEND_UNAVAILABLE, f"{error.message} {error.hint}".strip())
             await self._move(attempt, attempt.state, seen)
             return 1.0
         except AtelierError as error:
             text = f"{error.message} {error.hint}".strip()
-            return await self._end(attempt, _seen(attempt, State.FAILED, Reason.BAD_SPEC, text), survivors=True)
+            return await self._end(attempt, seen_as(attempt, State.FAILED, Reason.BAD_SPEC, text), survivors=True)
         self._handed.add(attempt.id)
         return None
 
@@ -295,7 +329,7 @@ class Driver:
     def _save(self, session: Session, *, attempt: Attempt, handle: Handle) -> None:
         store.save_handle(session, attempt.id, handle)
         reason = Reason.PREPARING_ENVIRONMENT if handle.stage == "reserved" else Reason.NONE
-        seen = _seen(attempt, State.STARTING, reason)
+        seen = seen_as(attempt, State.STARTING, reason)
         if store.move_attempt(session, attempt.id, State.STARTING, seen):
             self.owners[attempt.kind].moved(session, attempt, State.STARTING, seen)
 
@@ -307,7 +341,7 @@ class Driver:
 
     async def _end(self, attempt: Attempt, outcome: Observation, *, survivors: bool = False) -> float | None:
         if attempt.wanted == "stop" and outcome.state is not State.DONE:
-            outcome = _stopped(attempt)
+            outcome = stopped(attempt)
         failed = outcome.state is not State.DONE
         lost = cause_of(outcome.reason) is Cause.INFRASTRUCTURE
         if survivors or (failed and (lost or attempt.replicas > 1)):
@@ -317,10 +351,10 @@ class Driver:
         return await self._finish(attempt, outcome, cleaned=False)
 
     async def _stop(self, attempt: Attempt) -> float | None:
-        seen = _seen(attempt, State.STOPPING, attempt.stop_reason)
+        seen = seen_as(attempt, State.STOPPING, attempt.stop_reason)
         await self._move(attempt, State.STOPPING, seen)
         await self._remove(attempt, attempt.grace)
-        return await self._finish(attempt, _stopped(attempt), cleaned=True)
+        return await self._finish(attempt, stopped(attempt), cleaned=True)
 
     async def _finish(self, attempt: Attempt, outcome: Observation, *, cleaned: bool) -> float | None:
         touched = await self._write(lambda session: self._finished(session, attempt, outcome, cleaned))
@@ -380,38 +414,3 @@ class Driver:
                 return change(session)
 
         return await asyncio.to_thread(work)
-
-
-def _seen(
-    attempt: Attempt, state: State, reason: Reason = Reason.NONE, message: str = "", exit_code: int | None = None
-) -> Observation:
-    return Observation(workload=attempt.id, state=state, reason=reason, message=message, exit_code=exit_code)
-
-
-def _stopped(attempt: Attempt) -> Observation:
-    reason = attempt.stop_reason or Reason.CANCELLED
-    if reason is Reason.DEADLINE_EXCEEDED:
-        return _seen(attempt, State.FAILED, reason, "The run took longer than its limit.")
-    return _seen(attempt, State.STOPPED, reason, "It was cancelled.")
-
-
-def _outcome(attempt: Attempt, reports: Sequence[ReportRow], seen: Observation | None) -> Observation | None:
-    """How the attempt ended, if it did: by its shims' reports, else by what the engine shows."""
-    bad = next((one for one in reports if one.exit_code != 0 or one.reason), None)
-    if bad is not None:
-        reason = Reason(bad.reason) if bad.reason else Reason.EXIT_CODE
-        message = bad.message or f"The command ended with code {bad.exit_code}."
-        return _seen(attempt, State.FAILED, reason, message, bad.exit_code)
-    if len(reports) >= attempt.replicas:
-        values = {name: value for one in reports for name, value in one.output_values.items()}
-        return _seen(attempt, State.DONE, exit_code=0).model_copy(update={"values": values})
-    if seen is None or not seen.final:
-        return None
-    if seen.state is State.DONE and not seen.reported:
-        text = "It ended without a report of its shim; its outputs may not be stored."
-        return _seen(attempt, State.FAILED, Reason.SHIM_LOST, text)
-    return seen
-
-
-def _load(session: Session, *, attempt: str) -> tuple[Attempt | None, list[ReportRow]]:
-    return store.get_attempt(session, attempt), store.reports_of(session, attempt)

@@ -184,7 +184,7 @@ class Runs:
         match command:
             case MoveStep():
                 own = isinstance(event, AttemptEnded) and event.step == command.step
-                more = {"exit_code": event.exit_code} if own else {}  # type: ignore[union-attr]
+                more = {"exit_code": event.exit_code, "attempt": event.number} if own else {}  # type: ignore[union-attr]
                 move_step(session, run.id, command.step, command.state, command.reason, command.message, **more)
             case StartAttempt():
                 return [self._start(session, run, state, command)]

@@ -309,7 +309,7 @@ def reveal(session: Session, keyring: Keyring, project: str, name: str) -> str:
         raise Invalid(
             f"Project {project!r} has no secret {name!r}.",
             code="secret_missing",
-            hint="Add it to the project's secrets, or correct the name in the definition.",
+            hint=f"Set it (atelier secret set {name} --project {project}), or correct the name in the definition.",
         )
     return keyring.decrypt(row.value)
 
