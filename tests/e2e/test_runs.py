@@ -197,6 +197,7 @@ def test_a_failure_says_why_and_what_did_not_run(anna: Person) -> None:
     assert "'model'" in found["promise"].message
     assert "outputs/model" in found["promise"].message
     assert "one JSON object" in found["values"].message
+    assert found["no-command"].attempt == 1
     assert "no secret 'nobody-set-it'" in found["no-command"].message
     assert f"atelier secret set nobody-set-it --project {anna.name}" in found["no-command"].message
     told = anna.command("pipeline", "watch", run)
