@@ -6,11 +6,11 @@ import asyncio
 import posixpath
 import tarfile
 from collections.abc import AsyncIterable
-from typing import IO, Any, Self, cast
 
 from sqlalchemy.orm import Session
 
 from atelier_core.errors import Invalid, NotFound, TooLarge
+from atelier_hub.artifacts.tars import open_tar
 from atelier_hub.auth import Actor
 from atelier_hub.context import Context
 from atelier_hub.features.pipelines.store import SnapshotRow
@@ -19,7 +19,6 @@ DIGEST = r"^sha256:[0-9a-f]{64}$"
 MAX_BYTES = 256 * 1024**2
 MAX_UNPACKED = 1024**3
 MAX_FILES = 50_000
-_MAX_HEADER = 1024**2
 _PACK = "Pack the folder with the atelier client."
 
 
@@ -56,45 +55,13 @@ def _register(ctx: Context, actor: Actor, project: str, digest: str, size: int) 
     return row
 
 
-class Pieces:
-    """Pieces of bytes as a file that can only be read forward."""
-
-    def __init__(self, pieces: Any) -> None:
-        self._pieces = pieces
-        self._held = b""
-
-    def read(self, size: int) -> bytes:
-        """At most `size` bytes; empty at the end."""
-        while not self._held:
-            piece = next(self._pieces, None)
-            if piece is None:
-                return b""
-            self._held = piece
-        taken, self._held = self._held[:size], self._held[size:]
-        return taken
-
-
-class _Member(tarfile.TarInfo):
-    """A member whose header is short: tarfile reads long names and the like into memory as a whole."""
-
-    @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-        """Read a header."""
-        member = super().frombuf(buf, encoding, errors)
-        plain = member.type in (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE, tarfile.GNUTYPE_SPARSE)
-        if member.size > _MAX_HEADER and not plain:
-            raise tarfile.ReadError("a header is too long")
-        return member
-
-
 def list_files(ctx: Context, digest: str) -> list[str]:
     """The files in a snapshot; refused if one of them would land outside."""
     bad = Invalid("The snapshot is not a readable tar.gz.", code="bad_snapshot", hint=_PACK)
     files: list[str] = []
     unpacked = 0
-    stream = cast(IO[bytes], Pieces(ctx.store.read(digest)))
     try:
-        with tarfile.open(fileobj=stream, mode="r|gz", tarinfo=_Member) as tar:
+        with open_tar(ctx.store.read(digest), "r|gz") as tar:
             for member in tar:
                 _check_member(member)
                 unpacked += member.size

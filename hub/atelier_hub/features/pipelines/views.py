@@ -8,13 +8,13 @@ import io
 import json
 import mimetypes
 import tarfile
-from typing import IO, Any, cast
+from typing import Any
 
 from pydantic import BaseModel
 
 from atelier_core.results import FILE_NAME, View, ViewKind, read
 from atelier_hub.artifacts.store import ArtifactStore
-from atelier_hub.features.pipelines.snapshots import Pieces
+from atelier_hub.artifacts.tars import open_tar
 
 MAX_FILE = 8 * 1024**2
 MAX_ALL = 64 * 1024**2
@@ -52,7 +52,7 @@ def _files(store: ArtifactStore, digest: str) -> dict[str, bytes | None]:
     """Contents by path; None for what is too large to be sent along."""
     files: dict[str, bytes | None] = {}
     total = 0
-    with tarfile.open(fileobj=cast(IO[bytes], Pieces(store.read(digest))), mode="r|") as tar:
+    with open_tar(store.read(digest), "r|") as tar:
         for member in tar:
             if not member.isfile():
                 continue
