@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.campaign import EXPECTED_STARTS, Campaign, counting, query
+from tests.faults.demo import run_under_fire
 from tests.harness.cluster.fixtures import Cluster
 from tests.harness.cluster.platform import backend_options
 from tests.harness.cluster.settings import CannotRun
@@ -87,6 +88,13 @@ def test_a_killed_control_plane_loses_nothing_and_does_nothing_twice(campaign: C
     campaign.hit(max(3, int(kills * 0.4)), strike, longest=4)
     settle(campaign, "cluster, control plane killed", say)
     assert campaign.second_attempts() == []
+
+
+def test_the_demo_ends_with_the_same_numbers(plane: ControlPlane, kills: int, tmp_path: Path, say):
+    client = plane.client("dana")
+    times = max(1, kills // 16)
+    strikes = [run_under_fire(plane, client, "dana", tmp_path / f"demo{n}", "cluster", n) for n in range(times)]
+    say(f"\n{times} demos in pods with the control plane killed {strikes} times: all done, same numbers")
 
 
 def test_a_killed_kubelet_loses_nothing(campaign: Campaign, cluster: Cluster, say):

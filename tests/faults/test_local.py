@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.campaign import EXPECTED_STARTS, Campaign, query
+from tests.faults.demo import run_under_fire
 from tests.harness.control_plane import ControlPlane
 from tests.harness.hub import TestHub
 from tests.harness.postgres import Postgres
@@ -46,6 +47,14 @@ def test_a_killed_control_plane_loses_nothing_and_does_nothing_twice(campaign: C
     assert max(campaign.starts().values()) == 1
     assert len(campaign.starts()) == EXPECTED_STARTS * len(campaign.runs)
     assert campaign.second_attempts() == []
+
+
+def test_the_demo_ends_with_the_same_numbers(plane: ControlPlane, kills: int, tmp_path: Path, capsys):
+    client = plane.client("dana")
+    times = max(1, kills // 16)
+    strikes = [run_under_fire(plane, client, "dana", tmp_path / f"demo{n}", "local", n) for n in range(times)]
+    with capsys.disabled():
+        print(f"\n{times} demos with the control plane killed {strikes} times: all done, same numbers")
 
 
 def test_a_killed_control_plane_on_postgresql(tmp_path: Path, hub: TestHub, postgres: Postgres, capsys):
