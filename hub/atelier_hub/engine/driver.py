@@ -25,7 +25,7 @@ from atelier_hub.db import Database, now
 from atelier_hub.engine import store
 from atelier_hub.engine.logs import LogArchive
 from atelier_hub.engine.outcome import outcome_of, seen_as, stopped
-from atelier_hub.engine.store import Artifact, Attempt, ReportRow
+from atelier_hub.engine.store import Artifact, Attempt, Report
 from atelier_hub.engine.workqueue import WorkQueue
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class _Sight:
     """An attempt as one look at the database found it."""
 
     attempt: Attempt
-    reports: Sequence[ReportRow]
+    reports: Sequence[Report]
     start: Start | None = None
     refusal: AtelierError | None = None
 

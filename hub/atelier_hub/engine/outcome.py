@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from atelier_core.states import Reason, State
 from atelier_core.workload import Observation
-from atelier_hub.engine.store import Attempt, ReportRow
+from atelier_hub.engine.store import Attempt, Report
 
 
 def seen_as(
@@ -24,15 +24,15 @@ def stopped(attempt: Attempt) -> Observation:
     return seen_as(attempt, State.STOPPED, reason, "It was cancelled.")
 
 
-def outcome_of(attempt: Attempt, reports: Sequence[ReportRow], seen: Observation | None) -> Observation | None:
+def outcome_of(attempt: Attempt, reports: Sequence[Report], seen: Observation | None) -> Observation | None:
     """How the attempt ended, if it did: by its shims' reports, else by what the engine shows."""
     bad = next((one for one in reports if one.exit_code != 0 or one.reason), None)
     if bad is not None:
-        reason = Reason(bad.reason) if bad.reason else Reason.EXIT_CODE
+        reason = bad.reason or Reason.EXIT_CODE
         message = bad.message or f"The command ended with code {bad.exit_code}."
         return seen_as(attempt, State.FAILED, reason, message, bad.exit_code)
     if len(reports) >= attempt.replicas:
-        values = {name: value for one in reports for name, value in one.output_values.items()}
+        values = {name: value for one in reports for name, value in one.values.items()}
         return seen_as(attempt, State.DONE, exit_code=0).model_copy(update={"values": values})
     if seen is None or not seen.final:
         return None
