@@ -83,6 +83,7 @@ class Campaign:
     count_file: Path | None = None
     count_url: str = ""
     runs: list[str] = field(default_factory=list)
+    ended: set[str] = field(default_factory=set)
     phases: Counter[str] = field(default_factory=Counter)
     submitted: int = 0
 
@@ -103,14 +104,16 @@ class Campaign:
         self.runs.append(submit(self.client, self.project, self.folder, document, on=self.on, idempotency_key=key))
 
     def open_runs(self) -> list[str]:
-        """Those that have not ended."""
-        return [run for run in self.runs if self.client.runs.get(self.project, run).state not in _ENDED]
+        """Those that have not ended; one that has is not asked for again."""
+        asked = [run for run in self.runs if run not in self.ended]
+        self.ended |= {run for run in asked if self.client.runs.get(self.project, run).state in _ENDED}
+        return [run for run in asked if run not in self.ended]
 
     def hit(self, times: int, strike: Callable[[], None], seed: int = 0, longest: float = 1.5) -> None:
         """Strike at random moments, with the phase of the engine noted at each."""
         chance = random.Random(seed)
         for _ in range(times):
-            while len(self.open_runs()) < self.instances:
+            for _ in range(self.instances - len(self.open_runs())):
                 self.start_run()
             time.sleep(chance.uniform(0.02, longest))
             self.phases[phase(self.plane)] += 1
