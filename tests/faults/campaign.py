@@ -82,6 +82,7 @@ class Campaign:
     instances: int = 3
     count_file: Path | None = None
     count_url: str = ""
+    step_seconds: float = 0.25
     runs: list[str] = field(default_factory=list)
     ended: set[str] = field(default_factory=set)
     phases: Counter[str] = field(default_factory=Counter)
@@ -99,6 +100,7 @@ class Campaign:
         """Submit one more run; the same key is used until the platform has answered."""
         self.submitted += 1
         counting = {"COUNT_URL": self.count_url} if self.count_url else {"COUNT_FILE": str(self.count_file)}
+        counting["STEP_SECONDS"] = str(self.step_seconds)
         document = two_second_pipeline(counting, **extras)
         key = f"campaign-{self.submitted}"
         self.runs.append(submit(self.client, self.project, self.folder, document, on=self.on, idempotency_key=key))

@@ -122,10 +122,11 @@ def test_a_watch_that_expired_loses_nothing(campaign: Campaign, cluster: Cluster
 
 def test_a_killed_shim_is_followed_by_one_second_attempt(campaign: Campaign, cluster: Cluster, say):
     chance, killed = random.Random(6), 0
+    campaign.step_seconds = 3  # long enough to be found and hit while it runs
 
     def strike() -> None:
         nonlocal killed
-        for _ in range(50):
+        for _ in range(200):
             rows = query(campaign.plane, "SELECT id, project FROM attempts WHERE state = 'running'")
             if rows:
                 attempt, project = chance.choice(rows)
