@@ -25,7 +25,7 @@ from atelier_hub.db import Database, now
 from atelier_hub.engine import store
 from atelier_hub.engine.logs import LogArchive
 from atelier_hub.engine.outcome import outcome_of, seen_as, stopped
-from atelier_hub.engine.store import Artifact, Attempt, Report
+from atelier_hub.engine.store import Artifact, Attempt, Report, ReportRow
 from atelier_hub.engine.workqueue import WorkQueue
 
 log = logging.getLogger(__name__)
@@ -33,6 +33,7 @@ T = TypeVar("T")
 
 GLANCE_SECONDS = 0.02
 CLEAN_DELAY = 1.0  # seconds: what comes next goes first
+DATABASE_THREADS = 16
 REPAIR_SECONDS = 600.0
 SWEEP_SECONDS = 5.0
 QUOTA_SECONDS = 2.0
@@ -62,6 +63,9 @@ class Owner(Protocol):
     def spec(self, session: Session, attempt: Attempt) -> Start:
         """What the attempt runs; raises `AtelierError` if it never can."""
 
+    def lock(self, session: Session, attempt: Attempt) -> None:
+        """Called first in every transaction that changes the attempt."""
+
     def moved(self, session: Session, attempt: Attempt, state: State, seen: Observation) -> None:
         """The attempt is in `state` now."""
 
@@ -86,6 +90,7 @@ class Driver:
         self._queue: WorkQueue | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._open: dict[str, bool] = dict.fromkeys(backends, False)
+        self._threads = asyncio.Semaphore(DATABASE_THREADS)
         self._seen: dict[str, Observation] = {}
         self._handed: set[str] = set()
         self._starting: dict[str, asyncio.Task[None]] = {}
@@ -142,8 +147,11 @@ class Driver:
         """Find attempts that nobody told this process about."""
         assert self._queue is not None
         for attempt in await self._read(store.unclean_attempts):
-            if attempt.id not in self._handed and self._open.get(attempt.backend):
-                self._queue.add(attempt.id)
+            fresh = attempt.id not in self._handed and not self._queue.knows(attempt.id)
+            stops = attempt.wanted == "stop" and attempt.id not in self._starting
+            reachable = self._open.get(attempt.backend) or attempt.backend not in self.backends
+            if (fresh or stops) and reachable:
+                self._wake([attempt.id])
 
     async def _follow(self, name: str) -> None:
         backend, wait = self.backends[name], 0.2
@@ -208,6 +216,8 @@ class Driver:
                 gone = "The engine does not know it any more; somebody or something removed it."
                 self._saw(Observation(workload=attempt.id, state=State.FAILED, reason=Reason.GONE, message=gone))
             self._queue.add(attempt.id)
+        for unknown in found.keys() - {attempt.id for attempt in attempts}:
+            self._saw(found[unknown])
 
     # --- one attempt ---
 
@@ -216,6 +226,9 @@ class Driver:
         sight = await self._read(partial(self._look, attempt_id=attempt_id))
         if sight is None or sight.attempt.cleaned:
             self._handed.discard(attempt_id)
+            if sight is not None and seen is not None and not seen.final and self._open.get(sight.attempt.backend):
+                # A start that was cut short came through after all.
+                await self.backends[sight.attempt.backend].stop(sight.attempt.handle, 0)
             return None
         if not self._open.get(sight.attempt.backend):
             return await self._backend_away(sight.attempt, seen)
@@ -268,6 +281,8 @@ class Driver:
     async def _backend_away(self, attempt: Attempt, seen: Observation | None) -> float | None:
         self._keep_seen(seen)
         if attempt.backend not in self.backends:
+            if attempt.final or attempt.wanted == "stop":
+                return await self._finish(attempt, stopped(attempt), cleaned=True)
             text = f"There is no back end {attempt.backend!r} in the configuration any more."
         else:
             text = f"The back end {attempt.backend!r} cannot be reached now; it is tried again."
@@ -327,6 +342,7 @@ class Driver:
                 saved = handle
 
     def _save(self, session: Session, *, attempt: Attempt, handle: Handle) -> None:
+        self.owners[attempt.kind].lock(session, attempt)
         store.save_handle(session, attempt.id, handle)
         reason = Reason.PREPARING_ENVIRONMENT if handle.stage == "reserved" else Reason.NONE
         seen = seen_as(attempt, State.STARTING, reason)
@@ -345,7 +361,9 @@ class Driver:
         failed = outcome.state is not State.DONE
         lost = cause_of(outcome.reason) is Cause.INFRASTRUCTURE
         if survivors or (failed and (lost or attempt.replicas > 1)):
-            # The next attempt may only come when nothing of this one is left.
+            # The next attempt may only come when nothing of this one is left; how this one ended is kept before that.
+            if outcome.state is State.FAILED:
+                await self._write(lambda session: store.save_report(session, _own_report(attempt, outcome)))
             await self._remove(attempt, 0 if lost else attempt.grace)
             return await self._finish(attempt, outcome, cleaned=True)
         return await self._finish(attempt, outcome, cleaned=False)
@@ -365,6 +383,7 @@ class Driver:
         return None if cleaned else CLEAN_DELAY
 
     def _finished(self, session: Session, attempt: Attempt, outcome: Observation, cleaned: bool) -> list[str]:
+        self.owners[attempt.kind].lock(session, attempt)
         if cleaned:
             store.mark_clean(session, [attempt.id])
         if not store.move_attempt(session, attempt.id, outcome.state, outcome):
@@ -396,6 +415,7 @@ class Driver:
         await self._write(lambda session: self._moved(session, attempt, state, seen))
 
     def _moved(self, session: Session, attempt: Attempt, state: State, seen: Observation) -> None:
+        self.owners[attempt.kind].lock(session, attempt)
         if store.move_attempt(session, attempt.id, state, seen):
             self.owners[attempt.kind].moved(session, attempt, state, seen)
 
@@ -406,11 +426,24 @@ class Driver:
             with self._db.read() as session:
                 return look(session)
 
-        return await asyncio.to_thread(work)
+        async with self._threads:
+            return await asyncio.to_thread(work)
 
     async def _write(self, change: Callable[[Session], T]) -> T:
         def work() -> T:
             with self._db.write() as session:
                 return change(session)
 
-        return await asyncio.to_thread(work)
+        async with self._threads:
+            return await asyncio.to_thread(work)
+
+
+def _own_report(attempt: Attempt, outcome: Observation) -> ReportRow:
+    return ReportRow(
+        attempt=attempt.id,
+        replica="engine",
+        exit_code=outcome.exit_code,
+        reason=outcome.reason,
+        message=outcome.message,
+        output_values={},
+    )

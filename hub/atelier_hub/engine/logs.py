@@ -22,6 +22,7 @@ class LogArchive:
 
     def __init__(self, logs: LogStore) -> None:
         self.logs = logs
+        self._copied = 0
 
     @asynccontextmanager
     async def keeping(self, backend: Backend, attempt: Attempt, replicas: Sequence[str]) -> AsyncIterator[None]:
@@ -41,8 +42,13 @@ class LogArchive:
                 copy.cancel()
 
     async def _wait(self, copies: Sequence[asyncio.Task[None]]) -> None:
-        if copies:
-            await asyncio.wait(copies, timeout=_LAST_WORDS)
+        """Until all are done; given up only when nothing comes any more."""
+        pending: set[asyncio.Task[None]] = set(copies)
+        while pending:
+            before = self._copied
+            _, pending = await asyncio.wait(pending, timeout=_LAST_WORDS)
+            if self._copied == before:
+                return
 
     async def _copy(self, backend: Backend, attempt: Attempt, replica: str) -> None:
         """Add what the store does not have yet: a copy that was cut short goes on where it stopped."""
@@ -52,6 +58,7 @@ class LogArchive:
             async for piece in pieces(backend.logs(attempt.handle, replica, follow=True)):
                 fresh = piece[max(0, end - at) :]
                 at += len(piece)
+                self._copied += len(piece)
                 if fresh:
                     end = await asyncio.to_thread(self.logs.append, attempt.id, replica, end, fresh)
         except AtelierError as error:

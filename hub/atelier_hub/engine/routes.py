@@ -148,11 +148,13 @@ async def write_log(
     attempt: str, replica: Replica, request: Request, ctx: Ctx, shim: Shim, offset: Annotated[int, Query(ge=0)] = 0
 ) -> Response:
     """Append to a replica's log at `offset`; 409 with the right offset if that is not its end."""
-    data = await request.body()
-    if len(data) > _MAX_PIECE:
-        raise TooLarge(f"A piece of a log is larger than {_MAX_PIECE} bytes.", hint="Send it in smaller pieces.")
+    data = bytearray()
+    async for piece in request.stream():
+        data += piece
+        if len(data) > _MAX_PIECE:
+            raise TooLarge(f"A piece of a log is larger than {_MAX_PIECE} bytes.", hint="Send it in smaller pieces.")
     try:
-        await asyncio.to_thread(ctx.logs.append, attempt, replica, offset, data)
+        await asyncio.to_thread(ctx.logs.append, attempt, replica, offset, bytes(data))
     except LogOffset as error:
         body = {"message": error.message, "code": error.code, "hint": "", "trace": "", "offset": error.offset}
         return JSONResponse(body, 409)

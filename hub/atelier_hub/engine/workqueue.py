@@ -20,7 +20,7 @@ class WorkQueue:
         self,
         process: Callable[[str], Awaitable[float | None]],
         *,
-        workers: int = 64,
+        workers: int = 100_000,
         backoff: float = 0.2,
         longest: float = 30.0,
     ) -> None:
@@ -32,6 +32,10 @@ class WorkQueue:
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._failures: dict[str, int] = {}
         self._closed = False
+
+    def knows(self, key: str) -> bool:
+        """Whether `key` is worked on, or has its date."""
+        return key in self._busy or key in self._timers
 
     def add(self, key: str, delay: float = 0.0) -> None:
         """Have `key` looked after, `delay` seconds from now; an earlier date stands."""

@@ -164,7 +164,8 @@ def _as_seen_from_a_pod(result: Outcome) -> Outcome:
 
 def _tee(source: int, log: int) -> None:
     for piece in iter(lambda: os.read(source, _PIECE), b""):
-        os.write(log, piece)
+        with contextlib.suppress(OSError):  # a full volume: the pipe must be drained, or the command waits for ever
+            os.write(log, piece)
         with contextlib.suppress(OSError):  # the container runtime's log is a convenience; ours is the record
             os.write(1, piece)
 

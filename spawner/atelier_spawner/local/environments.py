@@ -11,7 +11,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 from atelier_core.errors import BackendUnavailable, Invalid
@@ -20,6 +20,7 @@ from atelier_spawner.local import interpreters
 from atelier_spawner.local.people import open_to_all, passage
 
 _DONE = ".complete"
+_LOCK_WAIT = 0.1
 _LAST_LINES = 12
 _TRY_AGAIN = re.compile(
     r"error sending request|failed to fetch|connect|dns error|timed? ?out|no space left", re.IGNORECASE
@@ -34,6 +35,7 @@ class Environments:
         self._images = images
         self._ready: dict[str, Path] = {}
         self._keys: dict[tuple[str, Path, int, int], str] = {}
+        self._building: dict[str, asyncio.Lock] = {}
 
     async def ready(self, name: str) -> Path:
         """The environment of the image `name`; builds it if it is not there."""
@@ -77,9 +79,12 @@ class Environments:
         if (target / _DONE).exists():
             return target
         passage(self._folder)
-        with await asyncio.to_thread(_lock, self._folder / f"{target.name}.lock"):
+        # One task waits for the other processes, the rest of this process for that task; none holds a thread.
+        async with self._building.setdefault(target.name, asyncio.Lock()):
             if not (target / _DONE).exists():
-                await self._build(image, target)
+                async with _locked(self._folder / f"{target.name}.lock"):
+                    if not (target / _DONE).exists():
+                        await self._build(image, target)
         return target
 
     async def _build(self, image: Image, target: Path) -> None:
@@ -115,19 +120,20 @@ class Environments:
         return str(interpreters.fetched(folder, version) or version)
 
 
-@contextlib.contextmanager
-def _held(descriptor: int) -> Iterator[None]:
+@contextlib.asynccontextmanager
+async def _locked(path: Path) -> AsyncIterator[None]:
+    """Hold the lock of an environment against other processes; it goes with the process that holds it."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                await asyncio.sleep(_LOCK_WAIT)
         yield
     finally:
         os.close(descriptor)
-
-
-def _lock(path: Path) -> contextlib.AbstractContextManager[None]:
-    """Blocking: wait until nobody else builds; the lock goes with the process that holds it."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
-    return _held(descriptor)
 
 
 def _has_requirements(lock: Path) -> bool:
