@@ -155,7 +155,7 @@ class Template(_Model):
     inputs: dict[str, InputPort] = Field(default_factory=dict)
     outputs: dict[str, OutputPort] = Field(default_factory=dict)
     resources: ResourceRequest = ResourceRequest()
-    replicas: int = Field(default=1, ge=1)
+    replicas: int = Field(default=1, ge=1, le=1000)
     topology: Topology = Topology.SINGLE
     ports: tuple[Port, ...] = ()
     light: bool = False

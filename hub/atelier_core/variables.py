@@ -17,6 +17,7 @@ from jinja2.sandbox import SandboxedEnvironment
 
 MAX_TEXT = 64 * 1024
 MAX_TEMPLATE = 16 * 1024
+MAX_BITS = 256
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _WHOLE_PARAMETER = re.compile(r"\s*\{\{\s*parameters\.([A-Za-z_][A-Za-z0-9_]*)\s*\}\}\s*")
 
@@ -136,7 +137,7 @@ class _Environment(SandboxedEnvironment):
         super().__init__(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True, finalize=_printable)
         self.globals.clear()
         self.filters = {name: self.filters[name] for name in _FILTERS}
-        self.filters |= {"replace": _bounded_replace, "join": _bounded_join, "round": _round}
+        self.filters |= {"replace": _bounded_replace, "join": _bounded_join, "round": _round, "int": _int}
         self.filters["tojson"] = _to_json
         self.tests = {name: self.tests[name] for name in ("defined", "undefined", "none", "number", "string", "in")}
 
@@ -164,6 +165,8 @@ class _Environment(SandboxedEnvironment):
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
         numbers = isinstance(left, int | float) and isinstance(right, int | float)
+        if any(isinstance(one, int) and one.bit_length() > MAX_BITS for one in (left, right)):
+            raise SecurityError(f"a number may have {MAX_BITS} bits at most")
         if operator == "+":
             return _bounded(left + right)
         if not numbers and not isinstance(left, dt.timedelta):
@@ -185,6 +188,16 @@ def _printable(value: Any) -> Any:
 
 def _to_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _int(value: Any, default: int = 0) -> int:
+    """A whole number from a short text or another number."""
+    if isinstance(value, str) and len(value) > 80:
+        raise SecurityError("a number may have 80 digits at most")
+    try:
+        return int(value)
+    except (TypeError, ValueError, OverflowError):
+        return default
 
 
 def _round(value: float, precision: int = 0) -> float:

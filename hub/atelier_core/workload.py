@@ -59,7 +59,7 @@ class Role(_Frozen):
     """Replicas that are alike. Command items may hold `${ATELIER_…}`; the shim fills them in, no shell is used."""
 
     name: str = "main"
-    count: int = Field(default=1, ge=1)
+    count: int = Field(default=1, ge=1, le=1000)
     image: str
     command: tuple[str, ...] = Field(min_length=1)
     env: dict[str, str] = Field(default_factory=dict)

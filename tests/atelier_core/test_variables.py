@@ -181,3 +181,9 @@ def test_any_text_is_filled_in_or_refused_with_a_sentence(text: str) -> None:
         message = str(error)
         assert message.endswith("."), message
     assert len(shown) <= MAX_TEXT
+
+
+@pytest.mark.parametrize("text", [" * ".join(["10000000000"] * 60), "('9' ~ '" + "9" * 200 + "')|int"])
+def test_numbers_stay_small(text: str):
+    with pytest.raises(VariableError):
+        Variables({}, {}, NOW, "seed").render("{{ " + text + " }}")

@@ -51,7 +51,9 @@ def backup(layout: Layout, target: Path, *, files: bool = True) -> dict[str, Any
 
 def _write(layout: Layout, file: Any, files: bool) -> int:
     paths = list(_paths(layout.data, _LEFT_OUT if files else _LEFT_OUT | _PEOPLE))
-    databases = [path for path in paths if _is_database(path)]
+    # What people keep in their folders is copied as it lies: it may only look like a database.
+    people = [layout.data / name for name in _PEOPLE]
+    databases = [path for path in paths if _is_database(path) and not any(path.is_relative_to(one) for one in people)]
     known = set(databases)
     with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:
         manifest = {"format": FORMAT, "atelier": version("atelier-workspace"), "created": time.time(), "files": files}
@@ -88,7 +90,7 @@ def _add_database(tar: tarfile.TarFile, path: Path, root: Path) -> None:
     """A copy as of one moment, whoever is writing."""
     with tempfile.TemporaryDirectory() as scratch:
         copy = Path(scratch) / "copy.sqlite"
-        source, target = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30), sqlite3.connect(copy)
+        source, target = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=30), sqlite3.connect(copy)
         try:
             source.backup(target)
         finally:

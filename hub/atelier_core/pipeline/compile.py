@@ -18,7 +18,7 @@ from atelier_core.pipeline.plan import Plan, StepPlan
 from atelier_core.pipeline.ports import NodePorts, ports_of, step_names
 from atelier_core.pipeline.scope import Scope
 from atelier_core.template import Catalog, parse_duration
-from atelier_core.variables import VariableError, Variables
+from atelier_core.variables import MAX_TEXT, VariableError, Variables
 
 Files = Collection[str] | Callable[[str], bool]
 
@@ -121,6 +121,11 @@ class _Compilation:
         else:
             values, problems = resolve(parameters, self.context.parameters)
         self.problems += problems
+        for name, value in values.items():
+            if isinstance(value, str) and len(value) > MAX_TEXT:
+                message = f"The parameter {name!r} has more than {MAX_TEXT} characters."
+                self.problems.append(Problem("", f"parameters.{name}", message, "Put long texts into a file."))
+                values[name] = ""
         self.values = values
         context = self.context
         known = {

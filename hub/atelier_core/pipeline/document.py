@@ -99,7 +99,7 @@ class NodeExtras(_Kept):
     light: bool | None = None
     image: str = ""
     resources: Annotated[dict[str, Any], _as_written(ResourceRequest.model_validate)] = Field(default_factory=dict)
-    replicas: int | None = Field(default=None, ge=1)
+    replicas: int | None = Field(default=None, ge=1, le=1000)
     topology: Literal["single", "gang"] | None = None
     env: dict[str, str] = Field(default_factory=dict)
     secrets: dict[str, str] = Field(default_factory=dict)

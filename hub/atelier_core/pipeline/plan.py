@@ -79,7 +79,7 @@ class StepPlan(_Frozen):
     code: tuple[CodeRef, ...] = ()
     workdir: str = "code"
     resources: Resources = Resources()
-    replicas: int = Field(default=1, ge=1)
+    replicas: int = Field(default=1, ge=1, le=1000)
     topology: Topology = Topology.SINGLE
     ports: tuple[Port, ...] = ()
     light: bool = False

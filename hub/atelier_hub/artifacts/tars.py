@@ -39,6 +39,8 @@ class _Member(tarfile.TarInfo):
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
         """Read a header."""
         member = super().frombuf(buf, encoding, errors)
+        if member.size < 0 or member.type == tarfile.GNUTYPE_SPARSE:
+            raise tarfile.ReadError("not a plain file")
         plain = member.type in (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE, tarfile.GNUTYPE_SPARSE)
         if member.size > _MAX_HEADER and not plain:
             raise tarfile.ReadError("a header is too long")

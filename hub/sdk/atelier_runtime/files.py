@@ -85,7 +85,7 @@ def read_json(path: str, owner: int | None = None) -> dict[str, Any] | None:
     with os.fdopen(descriptor, "rb") as file:
         try:
             document = json.loads(file.read(_LIMIT))
-        except ValueError:
+        except (ValueError, RecursionError):  # what a step wrote may be anything
             return None
     return document if isinstance(document, dict) else None
 

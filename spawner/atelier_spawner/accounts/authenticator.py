@@ -19,6 +19,8 @@ from atelier_spawner.accounts.setup_page import page
 from atelier_spawner.accounts.store import SETUP_PATH, Accounts
 from atelier_spawner.accounts.throttle import Throttle
 
+_LONGEST_NAME = 64
+
 
 class LocalAccounts(Authenticator):
     """Signs in the accounts of one file. There is no default password: the first is chosen behind a one-time link."""
@@ -43,6 +45,8 @@ class LocalAccounts(Authenticator):
         if not isinstance(data, dict):
             return None
         name, password = str(data.get("username") or ""), str(data.get("password") or "")
+        if len(name) > _LONGEST_NAME:
+            return None  # and nothing of it is kept
         name = self.normalize_username(name)
         address = handler.request.remote_ip if handler else ""
         key = f"{name} {address}"

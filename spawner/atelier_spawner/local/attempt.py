@@ -16,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from atelier_core.errors import Invalid
 from atelier_core.states import Reason, State
@@ -60,16 +60,19 @@ class Record(BaseModel):
     replicas: tuple[Replica, ...]
 
 
+_LAST_TIME = 4e9  # seconds: a step can write its exit file itself
+
+
 class Ended(BaseModel):
     """The content of an exit file."""
 
-    exit_code: int | None = None
+    exit_code: int | None = Field(default=None, ge=-1024, le=1024)
     reason: str = ""
     message: str = ""
     values: dict[str, Any] = {}
     stored: bool = False
-    started_at: float = 0
-    ended_at: float = 0
+    started_at: float = Field(default=0, ge=0, le=_LAST_TIME, allow_inf_nan=False)
+    ended_at: float = Field(default=0, ge=0, le=_LAST_TIME, allow_inf_nan=False)
 
 
 class Attempt:

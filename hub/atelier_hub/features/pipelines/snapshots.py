@@ -19,6 +19,7 @@ DIGEST = r"^sha256:[0-9a-f]{64}$"
 MAX_BYTES = 256 * 1024**2
 MAX_UNPACKED = 1024**3
 MAX_FILES = 50_000
+MAX_NAME = 1000
 _PACK = "Pack the folder with the atelier client."
 
 
@@ -59,18 +60,20 @@ def list_files(ctx: Context, digest: str) -> list[str]:
     """The files in a snapshot; refused if one of them would land outside."""
     bad = Invalid("The snapshot is not a readable tar.gz.", code="bad_snapshot", hint=_PACK)
     files: list[str] = []
-    unpacked = 0
+    unpacked = count = 0
     try:
         with open_tar(ctx.store.read(digest), "r|gz") as tar:
             for member in tar:
                 _check_member(member)
-                unpacked += member.size
+                tar.members.clear()  # type: ignore[attr-defined]  # tarfile would keep every header
+                count += 1
+                unpacked += member.size + 512
                 if unpacked > MAX_UNPACKED:
                     text = f"The folder holds more than {MAX_UNPACKED // 1024**2} MiB when it is unpacked."
                     raise TooLarge(text, hint="Leave data out; give it to the pipeline as an input.")
                 if member.isfile() or member.issym():
                     files.append(member.name.removeprefix("./"))
-                if len(files) > MAX_FILES:
+                if count > MAX_FILES:
                     raise Invalid(f"The folder has more than {MAX_FILES:,} files.", hint="Ignore what is not code.")
     except (tarfile.TarError, EOFError, OSError, ValueError):
         raise bad from None
@@ -79,6 +82,8 @@ def list_files(ctx: Context, digest: str) -> list[str]:
 
 def _check_member(member: tarfile.TarInfo) -> None:
     name, shown = member.name, repr(member.name[:100])
+    if max(len(name), len(member.linkname)) > MAX_NAME:
+        raise Invalid(f"{shown}… is too long for a name.", code="bad_snapshot", hint=_PACK)
     if name.startswith("/") or ".." in name.split("/") or "\0" in name:
         raise Invalid(f"{shown} lies outside the folder.", code="bad_snapshot", hint=_PACK)
     if not (member.isfile() or member.isdir() or member.issym()):

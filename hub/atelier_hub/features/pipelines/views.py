@@ -19,6 +19,8 @@ from atelier_hub.artifacts.tars import open_tar
 MAX_FILE = 8 * 1024**2
 MAX_ALL = 64 * 1024**2
 MAX_ROWS = 1000
+MAX_FILES = 10_000
+MAX_NAME = 1000
 
 
 class ResultView(BaseModel):
@@ -44,7 +46,11 @@ def views(store: ArtifactStore, digest: str) -> list[ResultView]:
     if FILE_NAME not in files:
         return []
     found = read(files[FILE_NAME] or b"", files.keys())
-    shown = [_shown(view, files) for view in found.views]
+    budget, shown = MAX_ALL, []
+    for view in found.views:
+        budget -= len(files.get(view.file) or b"") if view.file else 0
+        too_much = f"The views together show more than {MAX_ALL // 1024**2} MB; download the artifact instead."
+        shown.append(_shown(view, files) if budget >= 0 else ResultView(kind=view.kind, problem=too_much))
     return shown + [ResultView(kind="problem", problem=problem) for problem in found.problems]
 
 
@@ -56,6 +62,8 @@ def _files(store: ArtifactStore, digest: str) -> dict[str, bytes | None]:
         for member in tar:
             if not member.isfile():
                 continue
+            if len(files) >= MAX_FILES or len(member.name) > MAX_NAME:
+                raise ValueError(f"they hold more than {MAX_FILES:,} files, or names that are too long")
             total += member.size
             small = member.size <= MAX_FILE and total <= MAX_ALL
             content = tar.extractfile(member) if small else None
