@@ -68,6 +68,7 @@ test-cluster: $(READY) ## as root: start a Kubernetes and run what needs it, and
 	@if [ "$$(id -u)" != 0 ]; then echo "make test-cluster needs root: it starts containers and other people's processes." >&2; exit 1; fi
 	$(BIN)/python -m tests.harness.apt
 	if [ -z "$${ATELIER_TEST_KUBECONFIG:-}" ]; then $(BIN)/python -m tests.harness.cluster up; fi
+	$(PYTEST) tests/contract --backend kubernetes
 	$(PYTEST) -m "(cluster or root) and not heavy"
 
 test-heavy: $(READY) ## PyTorch and TensorFlow: gigabytes of downloads
