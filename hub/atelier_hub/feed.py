@@ -245,7 +245,7 @@ class Visitor:
         return True
 
 
-@router.get("/events", response_class=EventSourceResponse)
+@router.get("/events", response_class=EventSourceResponse, responses={200: {"model": Event}})
 async def events(
     *,
     request: Request,

@@ -1,0 +1,5 @@
+export * from './atelier';
+export * from './client';
+export * from './errors';
+export * from './feed';
+export * from './types';

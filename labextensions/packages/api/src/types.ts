@@ -1,0 +1,16 @@
+import type { components } from './schema';
+
+type Schemas = components['schemas'];
+
+// The platform's own words for its own types: nothing here is written by hand but the names.
+export type Event = Schemas['Event'];
+export type Project = Schemas['Project'];
+export type Run = Schemas['Run'];
+export type Step = Schemas['Step'];
+export type State = Schemas['State'];
+export type Revision = Schemas['Revision'];
+export type RevisionDocument = Schemas['RevisionDocument'];
+export type Problem = Schemas['ProblemBody'];
+export type ResultView = Schemas['ResultView'];
+export type Attempt = Schemas['AttemptBody'];
+export type Artifact = Schemas['ArtifactBody'];
