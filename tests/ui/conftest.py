@@ -1,0 +1,109 @@
+"""The whole platform with a real browser before it: one person in JupyterLab, shared by the stories of this folder."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, BrowserContext, Route, async_playwright
+
+from atelier_sdk import Client, credentials
+from tests.atelier_cli.platform.installation import Browser as HubPages
+from tests.atelier_cli.platform.installation import Installation, free_port
+from tests.ui.lab import Lab, sign_in
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-features=LocalNetworkAccessChecks",  # a page that a test has touched is no longer this machine's own
+]
+
+
+@pytest.fixture(scope="session")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """Up, with the account `ada`."""
+    folder = tmp_path_factory.mktemp("ui")
+    # A home of its own, so that nobody's settings of Lab change; what is slow to build is shared.
+    home = folder / "home"
+    home.mkdir()
+    (home / ".cache").symlink_to(Path.home() / ".cache")
+    installed = Installation(folder / "data", env={**os.environ, "HOME": str(home)})
+    try:
+        started = installed.up("--port", str(free_port()), "--admin", "ada")
+        with HubPages(started["url"]) as pages:
+            assert pages.choose_password(started["link"]).status_code == 200
+        yield installed
+    finally:
+        installed.run("down", check=False)
+
+
+@pytest.fixture(scope="session")
+async def chromium() -> AsyncIterator[Browser]:
+    """Debian's Chromium; a browser is never downloaded."""
+    program = os.environ.get("ATELIER_TEST_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    assert program, "There is no Chromium. Run: apt-get install -y chromium"
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=program, args=FLAGS)
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture(scope="session")
+async def signed_in(platform: Installation, chromium: Browser) -> Path:
+    """The cookies of Ada, whose server runs."""
+    state = platform.data.parent / "browser.json"
+    context = await chromium.new_context(base_url=platform.url)
+    page = await context.new_page()
+    await sign_in(page, "ada")
+    await page.wait_for_url(re.compile(r"/user/ada/lab"), timeout=90_000)
+    await context.storage_state(path=state)
+    await context.close()
+    return state
+
+
+@pytest.fixture(scope="session")
+def client(platform: Installation) -> Iterator[Client]:
+    """The platform as Ada's programs see it."""
+    found = credentials.load(platform.data.parent / "credentials.json")
+    with Client(found.url, found.token) as connected:
+        yield connected
+
+
+@pytest.fixture
+async def context(platform: Installation, chromium: Browser, signed_in: Path) -> AsyncIterator[BrowserContext]:
+    """A browser window of Ada's; its size is that of a small laptop."""
+    fresh = await chromium.new_context(
+        base_url=platform.url, storage_state=signed_in, viewport={"width": 1280, "height": 800}
+    )
+    fresh.set_default_timeout(20_000)
+    await fresh.route(re.compile(r"/user/[^/]+/lab"), _expose_app)
+    await fresh.grant_permissions(["clipboard-read", "clipboard-write"])
+    yield fresh
+    await fresh.close()
+
+
+async def _expose_app(route: Route) -> None:
+    """Let tests run Lab's commands by their ids: `window.jupyterapp`."""
+    if route.request.resource_type != "document":
+        await route.continue_()
+        return
+    answer = await route.fetch()
+    page = await answer.text()
+    await route.fulfill(response=answer, body=page.replace('"exposeAppInBrowser": false', '"exposeAppInBrowser": true'))
+
+
+@pytest.fixture
+async def lab(platform: Installation, context: BrowserContext, client: Client) -> AsyncIterator[Lab]:
+    """JupyterLab, open and empty; what the page said on its console is in `lab.errors`."""
+    opened = Lab(await context.new_page(), platform, client)
+    await opened.open()
+    return opened

@@ -1,0 +1,84 @@
+"""JupyterLab as tests see it: a page, the folder behind it, and the platform's client."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from playwright.async_api import Locator, Page
+
+from atelier_sdk import Client
+from tests.atelier_cli.platform.installation import PASSWORD, Installation
+
+
+async def sign_in(page: Page, name: str, password: str = PASSWORD) -> None:
+    """Through the hub's form."""
+    await page.goto("/hub/login")
+    await page.fill("#username_input", name)
+    await page.fill("#password_input", password)
+    await page.click("#login_submit")
+
+
+@dataclass
+class Lab:
+    """One tab with JupyterLab of a person."""
+
+    page: Page
+    platform: Installation
+    client: Client
+    name: str = "ada"
+    errors: list[str] = field(default_factory=list)
+
+    @property
+    def folder(self) -> Path:
+        """What the file browser shows."""
+        return self.platform.layout.data / "users" / self.name
+
+    async def open(self, path: str = "") -> None:
+        """Load Lab in a workspace of its own, with a document open where `path` names one."""
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("console", lambda said: self.errors.append(said.text) if said.type == "error" else None)
+        workspace = uuid.uuid4().hex[:8]
+        tree = f"/tree/{path}" if path else ""
+        await self.page.goto(f"/user/{self.name}/lab/workspaces/{workspace}{tree}")
+        await self.ready()
+
+    async def reload(self) -> None:
+        """As a person presses F5."""
+        await self.page.reload()
+        await self.ready()
+
+    async def ready(self) -> None:
+        """Until Lab has restored what was open."""
+        await self.page.wait_for_selector("#jupyterlab-splash", state="detached", timeout=60_000)
+        await self.page.wait_for_selector("#main .jp-SideBar", timeout=30_000)
+
+    async def run(self, command: str, args: Mapping[str, Any] | None = None) -> None:
+        """A command of Lab's, by its id."""
+        await self.page.evaluate(
+            "([command, args]) => window.jupyterapp.commands.execute(command, args)", [command, dict(args or {})]
+        )
+
+    def write(self, path: str, content: str | bytes | Mapping[str, Any]) -> Path:
+        """A file in the person's folder."""
+        file = self.folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        data = json.dumps(content) if isinstance(content, Mapping) else content
+        file.write_bytes(data if isinstance(data, bytes) else data.encode())
+        return file
+
+    def read(self, path: str) -> Any:
+        """A JSON file in the person's folder."""
+        return json.loads((self.folder / path).read_text())
+
+    def find(self, role: Any, name: str) -> Locator:
+        """Something that a screen reader would call so."""
+        return self.page.get_by_role(role, name=name)
+
+    async def screenshot(self, path: Path) -> None:
+        """For a person to look at."""
+        await self.page.screenshot(path=path)
