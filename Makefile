@@ -10,9 +10,13 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
   $$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$python && break; done)
 BIN := .venv/bin
 READY := .venv/.ready
+PACKAGES := .venv/.packages
+LAB := server_extensions/atelier_server/labextension/package.json
+LAB_SOURCES := $(shell find labextensions -name node_modules -prune -o -name lib -prune -o -type f \
+  ! -name schema.ts ! -name '*.tsbuildinfo' ! -path '*/.yarn/*' -print)
 PYTEST := $(BIN)/python -m pytest $(PYTEST_ARGS)
 
-.PHONY: help up down venv test lint test-cluster test-heavy cluster-up cluster-down bench lock clean
+.PHONY: help up down venv wheel test lint test-cluster test-heavy cluster-up cluster-down bench lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -31,7 +35,7 @@ down: $(READY) ## stop the platform; its data stays
 venv: $(READY) ## .venv with the locked packages and this tree
 
 # uv comes from the lock like everything else, by pip; then uv installs the rest in seconds.
-$(READY): requirements.lock pyproject.toml hub/sdk/pyproject.toml
+$(PACKAGES): requirements.lock
 	@if [ -z "$(PYTHON)" ]; then
 	  echo "Atelier needs Python 3.11, 3.12 or 3.13 and found none; name one: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; exit 1
 	fi
@@ -41,17 +45,33 @@ $(READY): requirements.lock pyproject.toml hub/sdk/pyproject.toml
 	fi
 	sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > .venv/uv.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.txt
-	install="$(BIN)/uv pip install --quiet --python $(BIN)/python"
-	$$install --require-hashes -r requirements.lock
-	$$install --no-deps --no-build-isolation -e hub/sdk -e .
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	touch $@
+
+# What JupyterLab loads; a change of a source is seen when the page is loaded again.
+$(LAB): $(LAB_SOURCES) docs/openapi.json | $(PACKAGES)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python labextensions/build_hook.py
+	touch $@
+
+$(READY): $(PACKAGES) pyproject.toml hub/sdk/pyproject.toml | $(LAB)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e hub/sdk -e .
+	extensions=.venv/share/jupyter/labextensions/@atelier
+	rm -rf $$extensions/lab && mkdir -p $$extensions
+	ln -s "$(CURDIR)/$(dir $(LAB))" $$extensions/lab
 	touch $@
 
 lock: $(READY) ## choose the newest packages that fit, for every supported Python
 	@$(BIN)/uv pip compile pyproject.toml --upgrade --quiet --universal --python-version 3.11 --all-extras --group dev \
 	  --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-package atelier-sdk -o requirements.lock
 
+wheel: $(PACKAGES) ## the distributions, as they are published: dist/
+	@rm -rf dist $(dir $(LAB)) hub/atelier_cli/platform/node/carried
+	$(BIN)/uv build --quiet --out-dir dist .
+	$(BIN)/uv build --quiet --out-dir dist hub/sdk
+
 clean: ## remove what is built; the platform's data stays
-	@rm -rf .venv dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf $(dir $(LAB)) labextensions/node_modules labextensions/packages/*/lib labextensions/packages/*/tsconfig.tsbuildinfo
+	rm -rf hub/atelier_cli/platform/node/carried .venv dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 # --- tests ---
 

@@ -11,7 +11,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-PACKAGES = {"postgresql": ("initdb", "/usr/lib/postgresql/*/bin/initdb")}
+PACKAGES = {
+    "postgresql": ("initdb", "/usr/lib/postgresql/*/bin/initdb"),
+    "chromium": ("chromium", "google-chrome"),
+}
 APT = ("apt-get", "-q", "-o", "DPkg::Lock::Timeout=300")
 
 

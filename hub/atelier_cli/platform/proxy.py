@@ -15,7 +15,7 @@ VERSION = "5.3.0"
 OLDEST_NODE = 20
 _HERE = Path(__file__).parent
 _LOCK = _HERE / "node"
-_CARRIED = _HERE / "node" / "configurable-http-proxy.js"
+_CARRIED = _HERE / "node/carried/bin/configurable-http-proxy.cjs"
 _PROGRAM = Path("node_modules/configurable-http-proxy/bin/configurable-http-proxy")
 _INSTALL_SECONDS = 300
 

