@@ -38,7 +38,7 @@ class LocalEngine(Engine):
 
     def attempt(self, workload: str) -> Attempt:
         """The attempt as its folder shows it."""
-        return Attempt(self.data_dir / "attempts", workload)
+        return Attempt(self.data_dir, workload)
 
     async def kill_shim(self, handle: Handle, replica: str) -> None:
         pid = self.attempt(handle.workload).shim(replica)
@@ -46,5 +46,6 @@ class LocalEngine(Engine):
         os.kill(pid, signal.SIGKILL)
 
     async def left_over(self, workload: str) -> list[str]:
-        folders = [str(path) for path in (self.data_dir / "attempts").iterdir() if workload in path.name]
+        places = [self.data_dir / "attempts", self.data_dir / "records"]
+        folders = [str(path) for place in places for path in place.iterdir() if workload in path.name]
         return folders + [f"process {pid}" for pid in process.survivors(workload, [], None)]

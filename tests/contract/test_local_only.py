@@ -155,15 +155,17 @@ async def test_a_user_sees_no_other_users_attempt(engine: Engine) -> None:
     victim = engine.spec("mark(ID); wait()", uid=61235, role={"secret_env": {"KEY": "v"}})
     await engine.start(backend, victim)
     await engine.marked(victim.id)
-    folder = engine.attempt(victim.id).folder  # type: ignore[attr-defined]
+    attempt = engine.attempt(victim.id)  # type: ignore[attr-defined]
+    root = attempt.root("main-0")
+    places = [attempt.folder.parent, attempt.folder, root, root / "log-main-0", attempt.kept.parent, attempt.kept]
     source = f"""
 import os
 found = []
-for path in {[str(folder.parent), str(folder), str(folder / "main-0"), str(folder / "main-0" / "log-main-0")]!r}:
+for path in {[str(path) for path in [*places, attempt.kept / "claim-main-0", attempt.kept / "workload.json"]]!r}:
     try: found.append(sorted(os.listdir(path)) if os.path.isdir(path) else open(path).read())
     except PermissionError: pass
     except FileNotFoundError: pass
-try: found.append(open({str(folder / "shim-main-0.json")!r}).read())
+try: found.append(open({str(attempt.orders("main-0"))!r}).read())
 except PermissionError: pass
 print(found)
 """

@@ -68,6 +68,8 @@ def _leave_exit(spec: ShimSpec, result: Outcome) -> None:
     while True:
         try:
             return files.write_json(files.exit_path(spec.root, spec.replica), result.document())
+        except FileNotFoundError:  # the command removed the folder; the engine sees this process end and says so
+            return None
         except OSError as error:
             if error.errno not in _FULL or time.monotonic() > until:
                 raise

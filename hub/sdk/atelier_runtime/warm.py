@@ -1,7 +1,8 @@
 """The zygote: one process that has everything imported and forks a shim per attempt.
 
 The local engine sends one JSON line per attempt over a socket pair, `{"spec": PATH, "in_place": bool}`, and gets one
-back, `{"claimed": bool}` or `{"error": text}`. The zygote ends when the engine closes the socket; shims live on.
+back, `{"claim": …}` (null if another shim had it) or `{"error": text}`. The zygote ends when the engine closes the
+socket; shims live on.
 With `in_place` the command, a Python file or module, runs in a fork of this process instead of a new interpreter.
 """
 
@@ -81,10 +82,11 @@ def _become_shim(order: dict[str, object], send: int, marker: inplace.Marker) ->
         spec = ShimSpec.load(str(order["spec"]))
         _drop_rights(spec)
         os.umask(0o007 if spec.groups else 0o077)  # what is made in the project's folder is for its members
-        claimed = _claim(spec)
-        os.write(send, json.dumps({"claimed": claimed}).encode())
+        claim = _claim(spec)
+        os.write(send, json.dumps({"claim": claim}).encode())
         os.close(send)
-        if claimed:
+        send = -1  # the number may belong to another file soon
+        if claim is not None:
             shim.carry(spec, _runner(marker) if order.get("in_place") else None)
     except BaseException as error:
         traceback.print_exc()
@@ -94,12 +96,11 @@ def _become_shim(order: dict[str, object], send: int, marker: inplace.Marker) ->
     os._exit(0)
 
 
-def _claim(spec: ShimSpec) -> bool:
+def _claim(spec: ShimSpec) -> dict[str, object] | None:
     try:
-        files.claim(spec.root, spec.replica)
+        return files.claim(spec.root, spec.replica)
     except files.AlreadyClaimed:
-        return False
-    return True
+        return None
 
 
 def _drop_rights(spec: ShimSpec) -> None:

@@ -1,7 +1,8 @@
-"""One workload on this machine as its folder shows it: what was reserved, who claimed it, how it ended.
+"""One workload on this machine as its files show it: what was reserved, who claimed it, how it ended.
 
-`<attempts>/<workload>/workload.json` is ours alone; each replica has a folder beside it that belongs to the user that
-the replica runs as, so whatever is read from there is not trusted.
+`records/<workload>/` is ours alone: what was reserved, the orders, a copy of each claim, each end that we wrote.
+`attempts/<workload>/<replica>/` belongs to the user that the replica runs as: whatever is read from there is not
+trusted, and a step may remove all of it.
 """
 
 from __future__ import annotations
@@ -24,7 +25,13 @@ from atelier_core.workload import Observation, ReplicaObservation, Topology
 from atelier_runtime import files, process
 from atelier_spawner.local.people import passage
 
-_RECORD = "workload.json"
+_ATTEMPTS, _RECORDS = "attempts", "records"
+_RECORD, _TRASH = "workload.json", ".removed-"
+_LOST = "The process that carried it disappeared without a report: killed, or the machine went down."
+_REMOVED = (
+    "It removed the folder that it worked in, and with it its log, its outputs and the record of its end. "
+    "Let it remove only what it made itself."
+)
 
 
 class Replica(BaseModel):
@@ -75,37 +82,79 @@ class Ended(BaseModel):
     ended_at: float = Field(default=0, ge=0, le=_LAST_TIME, allow_inf_nan=False)
 
 
-class Attempt:
-    """A workload's folder."""
+def make_folders(folder: Path) -> None:
+    """Blocking: make what attempts live in, and finish removals that were cut short."""
+    for name in (_ATTEMPTS, _RECORDS):
+        # Other users' steps pass through these folders but see no names in them.
+        for path in passage(folder / name).glob(f"{_TRASH}*"):
+            shutil.rmtree(path, ignore_errors=True)
 
-    def __init__(self, attempts: Path, workload: str) -> None:
+
+def known(folder: Path) -> list[Attempt]:
+    """Blocking: every workload of which there is a record."""
+    names = sorted(path.name for path in (folder / _RECORDS).iterdir() if not path.name.startswith("."))
+    return [Attempt(folder, name) for name in names]
+
+
+class Attempt:
+    """A workload's files below the back end's `folder`."""
+
+    def __init__(self, folder: Path, workload: str) -> None:
         if "/" in workload or workload.startswith("."):
             raise Invalid(f"{workload!r} is not the name of a workload.", code="bad_name")
         self.workload = workload
-        self.folder = attempts / workload
+        self.folder = folder / _ATTEMPTS / workload
+        self.kept = folder / _RECORDS / workload
         self._ended: dict[str, Ended] = {}
 
     @cached_property
     def record(self) -> Record | None:
-        """What was reserved; None if nothing was."""
-        document = files.read_json(str(self.folder / _RECORD))
-        return Record.model_validate(document) if document else None
+        """What was reserved; None if nothing was, or if it cannot be read."""
+        document = files.read_json(str(self.kept / _RECORD))
+        try:
+            return Record.model_validate(document) if document else None
+        except ValidationError:
+            return None
+
+    @property
+    def damaged(self) -> bool:
+        """Whether there is a record, but not one that can be read."""
+        return self.record is None and os.path.lexists(self.kept / _RECORD)
 
     def reserve(self, record: Record) -> None:
-        """Create the folder and write the record."""
+        """Create the folders and write the record."""
+        passage(self.kept)
+        files.write_json(str(self.kept / _RECORD), record.model_dump(mode="json"), durable=False)
         passage(self.folder)
-        files.write_json(str(self.folder / _RECORD), record.model_dump(mode="json"), durable=False)
         self.__dict__["record"] = record
 
     def root(self, replica: str) -> Path:
         """The folder of a replica."""
         return self.folder / replica
 
+    def orders(self, replica: str) -> Path:
+        """Where a replica's `shim.json` is: its user may read it but not change it."""
+        return self.kept / f"shim-{replica}.json"
+
     def claim(self, replica: str) -> dict[str, Any] | None:
-        """The claim of a replica's shim, if one was made; empty if a power cut or its user destroyed it."""
+        """The claim of a replica's shim, if one was made; empty if a power cut or its user destroyed it.
+
+        Our copy counts, but for the command, which the shim adds later.
+        """
+        kept = files.read_json(files.claim_path(str(self.kept), replica))
         path = files.claim_path(str(self.root(replica)), replica)
         found = files.read_json(path, self._owner)
-        return {} if found is None and os.path.lexists(path) else found
+        if kept is not None:
+            return {**kept, "command_pid": (found or {}).get("command_pid") if self.record else None}
+        destroyed = os.path.lexists(path) or (self.orders(replica).exists() and not self.root(replica).exists())
+        return {} if found is None and destroyed else found
+
+    def keep_claim(self, replica: str, claim: dict[str, Any] | None = None) -> None:
+        """Copy the claim, as the shim told it or as it is found, to where its user cannot remove it."""
+        path = files.claim_path(str(self.kept), replica)
+        claim = claim or self.claim(replica)
+        if claim and not os.path.lexists(path):
+            files.write_json(path, claim, durable=False)
 
     def shim(self, replica: str) -> int | None:
         """The pid of the replica's shim if it lives."""
@@ -121,7 +170,9 @@ class Attempt:
     def ended(self, replica: str) -> Ended | None:
         """How a replica ended; None while it has not."""
         if replica not in self._ended:
-            document = files.read_json(files.exit_path(str(self.root(replica)), replica), self._owner)
+            document = files.read_json(files.exit_path(str(self.kept), replica))
+            if document is None:
+                document = files.read_json(files.exit_path(str(self.root(replica)), replica), self._owner)
             if document is None:
                 return None
             try:
@@ -153,17 +204,17 @@ class Attempt:
                 continue
             if self.ended(replica.name) or self.kill_survivors(replica.name):
                 continue
-            message = "The process that carried it disappeared without a report: killed, or the machine went down."
-            end = Ended(reason=Reason.SHIM_LOST, message=message, ended_at=datetime.now(UTC).timestamp())
-            files.write_json_once(files.exit_path(str(self.root(replica.name)), replica.name), end.model_dump())
+            removed = not self.root(replica.name).exists()
+            reason, message = (Reason.OUTPUT_MISSING, _REMOVED) if removed else (Reason.SHIM_LOST, _LOST)
+            end = Ended(reason=reason, message=message, ended_at=datetime.now(UTC).timestamp())
+            files.write_json_once(files.exit_path(str(self.kept), replica.name), end.model_dump())
             lost.append(replica.name)
         return lost
 
     def kill_survivors(self, replica: str = "") -> list[int]:
         """Blocking: kill every process of a replica, or of all; returns those that do not die."""
-        names = [replica] if replica else [item.name for item in self.record.replicas] if self.record else []
         sessions = []
-        for name in names:
+        for name in [replica] if replica else self._names:
             claim = self.claim(name) or {}
             if claim.get("boot_id") == process.boot_id():
                 since = _number(claim.get("start_time"))
@@ -174,36 +225,38 @@ class Attempt:
     @property
     def clean(self) -> bool:
         """Whether each shim reported its end itself, which it does after it has ended everything below it."""
-        names = [replica.name for replica in self.record.replicas] if self.record else []
-        ends = [self.ended(name) for name in names if self.claim(name)]
-        return all(end and _by_shim(end) for end in ends) and not any(self.shim(name) for name in names)
+        ends = [self.ended(name) for name in self._names if self.claim(name) is not None]
+        ended = all(end and _by_shim(end) for end in ends) and not any(self.shim(name) for name in self._names)
+        return ended and not self.damaged
 
     def kill_shims(self) -> None:
         """Blocking: kill the shims, so that none of them starts a command any more."""
-        for replica in self.record.replicas if self.record else ():
-            pid = self.shim(replica.name)
+        for name in self._names:
+            pid = self.shim(name)
             if pid:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
 
     def remove(self) -> None:
-        """Blocking: take the folder away; a kill half-way leaves only what `sweep` finds.
+        """Blocking: take the folders away, the record last; what a kill half-way leaves is found by `make_folders`.
 
         A shim that was asked for by a control plane that died may claim until the folder has its new name, not later.
         """
-        if not self.folder.exists():
-            return
-        trash = self.folder.with_name(f".removed-{self.workload}-{time.time_ns()}")
-        os.rename(self.folder, trash)
-        self.folder = trash
-        if self.record and any(self.shim(replica.name) for replica in self.record.replicas):
+        names = self._names
+        self.folder = _set_aside(self.folder)
+        if any(self.shim(name) for name in names):
             self.kill_shims()
             self.kill_survivors()
-        shutil.rmtree(trash, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.kept = _set_aside(self.kept)
+        shutil.rmtree(self.kept, ignore_errors=True)
 
     def observe(self) -> Observation:
         """The workload as its files show it now."""
         record = self.record
+        if self.damaged:
+            text = "Its record on this machine is damaged, so it cannot be told what became of it."
+            return Observation(workload=self.workload, state=State.FAILED, reason=Reason.SHIM_LOST, message=text)
         if record is None:
             return Observation(workload=self.workload, state=State.STARTING)
         seen = tuple(self._observe_replica(record, replica.name) for replica in record.replicas)
@@ -226,7 +279,7 @@ class Attempt:
     def _observe_replica(self, record: Record, name: str) -> ReplicaObservation:
         end = self.ended(name)
         if end is None:
-            state = State.RUNNING if self.claim(name) else State.STARTING
+            state = State.STARTING if self.claim(name) is None else State.RUNNING
             return ReplicaObservation(name=name, state=state)
         reason, message = _reason(end.reason), end.message
         if record.kind == "service" and not reason:
@@ -235,14 +288,23 @@ class Attempt:
         return ReplicaObservation(name=name, state=state, reason=reason, message=message, exit_code=end.exit_code)
 
     @property
+    def _names(self) -> list[str]:
+        """Its replicas; of a damaged record those whose claims we kept."""
+        if self.record:
+            return [replica.name for replica in self.record.replicas]
+        return [path.name.removeprefix("claim-") for path in self.kept.glob("claim-*")]
+
+    @property
     def _owner(self) -> int | None:
         return self.record.uid if self.record else None
 
 
-def sweep(attempts: Path) -> None:
-    """Blocking: finish removals that were cut short."""
-    for path in attempts.glob(".removed-*"):
-        shutil.rmtree(path, ignore_errors=True)
+def _set_aside(path: Path) -> Path:
+    """Give a folder, if it is there, the name of one that is being removed."""
+    trash = path.with_name(f"{_TRASH}{path.name}-{time.time_ns()}")
+    with contextlib.suppress(FileNotFoundError):
+        os.rename(path, trash)
+    return trash
 
 
 def _combine(seen: tuple[ReplicaObservation, ...], ends: list[Ended]) -> tuple[State, ReplicaObservation | None]:

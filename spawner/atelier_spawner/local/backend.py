@@ -13,13 +13,14 @@ from pathlib import Path
 
 from atelier_core.backend import Backend, BackendSettings, Capacity, Endpoints, Exec
 from atelier_core.errors import AtelierError, BackendUnavailable, Invalid, NotFound, StorageFull
+from atelier_core.states import Reason, State
 from atelier_core.workload import Handle, Observation, WorkloadSpec
 from atelier_runtime import files
 from atelier_runtime.spec import ShimSpec
-from atelier_spawner.local.attempt import Attempt, sweep
+from atelier_spawner.local.attempt import Attempt, known, make_folders
 from atelier_spawner.local.environments import Environments
-from atelier_spawner.local.launch import Launcher, make_record, orders_path
-from atelier_spawner.local.people import People, passage
+from atelier_spawner.local.launch import Launcher, make_record
+from atelier_spawner.local.people import People
 from atelier_spawner.local.slots import Slots
 from atelier_spawner.local.tracker import Tracker
 
@@ -27,7 +28,19 @@ from atelier_spawner.local.tracker import Tracker
 Observations = list[Observation]
 
 _OPTIONS = frozenset(
-    {"accelerators", "cache_dir", "cpu", "env", "folder", "identities", "memory", "people", "warm_modules"}
+    {
+        "accelerators",
+        "cache_dir",
+        "cpu",
+        "env",
+        "folder",
+        "identities",
+        "memory",
+        "people",
+        "warm_limit",
+        "warm_modules",
+        "warm_seconds",
+    }
 )
 _LOG_PIECE = 256 * 1024
 _LOG_WAIT = 0.05
@@ -39,8 +52,9 @@ log = logging.getLogger("atelier.local")
 class LocalBackend(Backend, Endpoints, Exec, Capacity):
     """The embedded engine.
 
-    Options: `cpu`, `memory`, `accelerators` that it may use; `env` and `warm_modules` for steps; `cache_dir` for
-    environments and `folder` for attempts, which other accounts must be able to pass; see `People` for the rest.
+    Options: `cpu`, `memory`, `accelerators` that it may use; `env` and `warm_modules` for steps; `warm_limit` warm
+    workers, each of which ends after `warm_seconds` without use; `cache_dir` for environments and `folder` for
+    attempts, which other accounts must be able to pass; see `People` for the rest.
     """
 
     def __init__(self, settings: BackendSettings) -> None:
@@ -54,7 +68,7 @@ class LocalBackend(Backend, Endpoints, Exec, Capacity):
             )
         cache = Path(settings.options.get("cache_dir", settings.data_dir / "cache"))
         folder = Path(settings.options.get("folder", settings.data_dir))
-        self._attempts = folder / "attempts"
+        self._folder = folder
         self._people = People(settings.options)
         self._slots = Slots.of_machine(settings.options)
         self._environments = Environments(cache / "envs", settings.images)
@@ -63,6 +77,7 @@ class LocalBackend(Backend, Endpoints, Exec, Capacity):
         self._locks: dict[str, asyncio.Lock] = {}
         self._opened = False
         self._opening = asyncio.Lock()
+        self._tending: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Take over what runs: count its slots, watch its shims, clean up what was cut short."""
@@ -71,17 +86,19 @@ class LocalBackend(Backend, Endpoints, Exec, Capacity):
                 return
             await asyncio.to_thread(self._make_folders)
             await asyncio.to_thread(self._launcher.open)
-            for attempt in self._known():
-                record = attempt.record
-                live = record and any(attempt.shim(replica.name) for replica in record.replicas)
-                if record and live:
-                    self._slots.hold(attempt.workload, record.replicas)
-                if record:
-                    self._tracker.follow(attempt)
+            for attempt in await asyncio.to_thread(known, self._folder):
+                try:
+                    self._take_over(attempt)
+                except Exception:  # what is wrong with one must not keep the others from being looked after
+                    log.exception("Workload %s cannot be taken over", attempt.workload)
+            self._tending = asyncio.get_running_loop().create_task(self._launcher.tend())
             self._opened = True
 
     async def close(self) -> None:
         """Stop watching; what runs goes on running."""
+        if self._tending is not None:
+            self._tending.cancel()
+            await asyncio.gather(self._tending, return_exceptions=True)
         await self._tracker.close()
         await asyncio.to_thread(self._launcher.close)
         self._opened = False
@@ -93,7 +110,7 @@ class LocalBackend(Backend, Endpoints, Exec, Capacity):
             spec = await asyncio.to_thread(self._people.assign, spec)
         self._check(spec)
         async with self._locks.setdefault(spec.id, asyncio.Lock()):
-            attempt = Attempt(self._attempts, spec.id)
+            attempt = Attempt(self._folder, spec.id)
             launched = False
             try:
                 self._reserve(attempt, spec)
@@ -118,8 +135,8 @@ class LocalBackend(Backend, Endpoints, Exec, Capacity):
     async def stop(self, handle: Handle, grace: float) -> None:
         """Ask, wait, kill, verify that nothing survives, remove the folder."""
         await self.open()
-        attempt = Attempt(self._attempts, handle.workload)
-        if attempt.record is not None:
+        attempt = Attempt(self._folder, handle.workload)
+        if attempt.record is not None or attempt.damaged:
             self._tracker.signal(attempt.workload, signal.SIGTERM)
             await self._tracker.ended(attempt.workload, grace + _STOP_MARGIN if self._is_live(attempt) else 0)
             self._tracker.signal(attempt.workload, signal.SIGKILL)
@@ -184,7 +201,7 @@ class LocalBackend(Backend, Endpoints, Exec, Capacity):
         attempt = self._find(handle)
         if attempt.shim(replica) is None:
             raise NotFound(f"The replica {replica!r} of {handle.workload} is not running.", code="not_running")
-        spec = await asyncio.to_thread(ShimSpec.load, str(orders_path(attempt, replica)))
+        spec = await asyncio.to_thread(ShimSpec.load, str(attempt.orders(replica)))
         try:
             process = await asyncio.create_subprocess_exec(
                 *command,
@@ -210,11 +227,19 @@ class LocalBackend(Backend, Endpoints, Exec, Capacity):
         return {name: {"total": total, "free": free[name]} for name, total in self._slots.total().items()}
 
     def _make_folders(self) -> None:
-        # Other users' steps pass through this folder but see no names in it.
-        passage(self._attempts)
-        sweep(self._attempts)
+        make_folders(self._folder)
         if os.geteuid() == 0 and not self._people.several:
             log.warning("Steps run as root, which is for one person alone; the option `identities` gives each a user.")
+
+    def _take_over(self, attempt: Attempt) -> None:
+        record = attempt.record
+        if record is None:
+            return
+        for replica in record.replicas:
+            attempt.keep_claim(replica.name)
+        if self._is_live(attempt):
+            self._slots.hold(attempt.workload, record.replicas)
+        self._tracker.follow(attempt)
 
     def _check(self, spec: WorkloadSpec) -> None:
         if spec.uid is not None and spec.uid != os.geteuid() and os.geteuid() != 0:
@@ -228,10 +253,12 @@ class LocalBackend(Backend, Endpoints, Exec, Capacity):
 
     def _reserve(self, attempt: Attempt, spec: WorkloadSpec) -> None:
         record = attempt.record
+        if attempt.damaged:
+            raise BackendUnavailable(f"The record of {spec.id} is damaged; it is reported lost.", code="damaged")
         if record is None:
             attempt.reserve(make_record(spec, self._slots))
         elif not self._slots.holds(spec.id) and not attempt.all_ended:
-            claimed = any(attempt.claim(replica.name) for replica in record.replicas)
+            claimed = any(attempt.claim(replica.name) is not None for replica in record.replicas)
             if not claimed:  # an earlier start was cut short; what it chose may be taken by now
                 attempt.reserve(make_record(spec, self._slots))
         if attempt.record is not None and not attempt.all_ended:
@@ -252,19 +279,23 @@ class LocalBackend(Backend, Endpoints, Exec, Capacity):
         attempt.kill_shims()
         return attempt.kill_survivors()
 
-    def _known(self) -> Sequence[Attempt]:
-        names = sorted(path.name for path in self._attempts.iterdir() if not path.name.startswith("."))
-        return [Attempt(self._attempts, name) for name in names]
-
     def _observe_all(self) -> Observations:
-        found = []
-        for attempt in self._known():
+        return [self._observe(attempt) for attempt in known(self._folder)]
+
+    def _observe(self, attempt: Attempt) -> Observation:
+        """What its files show; where they cannot be read now, that it is there and why no more can be told."""
+        try:
             attempt.settle()
-            found.append(attempt.observe())
-        return found
+            return attempt.observe()
+        except Exception as error:
+            log.exception("Workload %s cannot be looked at", attempt.workload)
+            text = f"Its files on this machine cannot be read now: {error}."
+            return Observation(
+                workload=attempt.workload, state=State.STARTING, reason=Reason.BACKEND_UNAVAILABLE, message=text
+            )
 
     def _find(self, handle: Handle) -> Attempt:
-        attempt = Attempt(self._attempts, handle.workload)
+        attempt = Attempt(self._folder, handle.workload)
         if attempt.record is None:
             raise NotFound(f"{handle.workload} is not on this machine.", code="gone")
         return attempt

@@ -27,6 +27,8 @@ _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 _RUNTIME = Path(atelier_runtime.__file__).parent
+WARM_SECONDS = 600.0
+WARM_LIMIT = 16
 
 
 class Launcher:
@@ -42,6 +44,8 @@ class Launcher:
         self._own_python = own_python
         self._env: dict[str, str] = dict(options.get("env", {}))
         self._preload = tuple(options.get("warm_modules", ()))
+        self._warm_seconds = float(options.get("warm_seconds", WARM_SECONDS))
+        self._warm_limit = int(options.get("warm_limit", WARM_LIMIT))
         self._zygotes: dict[tuple[Path, int | None, tuple[int, ...], bool], Zygote] = {}
 
     def open(self) -> None:
@@ -92,7 +96,7 @@ class Launcher:
                 env=whose | self._environment(environments[role.image], replica, root, devices),
                 gang=gang(spec, role, "127.0.0.1", record.rendezvous) if record.rendezvous else None,
             )
-            _write_orders(orders_path(attempt, replica.name), shim_document(orders), spec.uid)
+            _write_orders(attempt.orders(replica.name), shim_document(orders), spec.uid)
             if spec.uid is not None:
                 os.chown(root, spec.uid, spec.uid)
 
@@ -102,14 +106,36 @@ class Launcher:
         assert record is not None
         groups = self._people.groups(spec)  # known since `prepare`
         starts = []
-        for replica in record.replicas:
-            if attempt.claim(replica.name) is not None:
-                continue
-            role = next(role for role in spec.roles if role.name == replica.role)
-            in_place = spec.light and spec.topology is Topology.SINGLE and runs_in_place(list(role.command))
-            zygote = self._zygote(environments[role.image], spec.uid, groups, in_place)
-            starts.append(zygote.start(orders_path(attempt, replica.name), in_place))
-        await asyncio.gather(*starts)
+        with contextlib.ExitStack() as held:
+            for replica in record.replicas:
+                if attempt.claim(replica.name) is not None:
+                    attempt.keep_claim(replica.name)
+                    continue
+                role = next(role for role in spec.roles if role.name == replica.role)
+                in_place = spec.light and spec.topology is Topology.SINGLE and runs_in_place(list(role.command))
+                zygote = self._zygote(environments[role.image], spec.uid, groups, in_place)
+                held.enter_context(zygote.in_use())
+                starts.append(_start(zygote, attempt, replica.name, in_place))
+            await asyncio.gather(*starts)
+        await self._trim()
+
+    async def tend(self) -> None:
+        """End warm zygotes that nobody needs any more, until cancelled."""
+        while True:
+            await asyncio.sleep(min(60.0, self._warm_seconds / 4))
+            await self._trim()
+
+    async def _trim(self) -> None:
+        for zygote in self._unneeded():
+            await asyncio.to_thread(zygote.close)
+
+    def _unneeded(self) -> list[Zygote]:
+        """Warm zygotes that were idle for `warm_seconds`, and the oldest of more than `warm_limit`; forgotten here."""
+        warm = {key: zygote for key, zygote in self._zygotes.items() if key[-1] and not zygote.users}
+        oldest = sorted(warm, key=lambda key: warm[key].used)
+        extra = oldest[: max(0, len(warm) - self._warm_limit)]
+        gone = [key for key in oldest if key in extra or warm[key].idle(self._warm_seconds)]
+        return [self._zygotes.pop(key) for key in gone]
 
     def _zygote(self, environment: Path, uid: int | None, groups: tuple[int, ...], in_place: bool) -> Zygote:
         """One zygote for all shims that execute a file, one per environment and user for commands run in place."""
@@ -145,17 +171,17 @@ class Launcher:
         }
 
 
+async def _start(zygote: Zygote, attempt: Attempt, replica: str, in_place: bool) -> None:
+    claim = await zygote.start(attempt.orders(replica), in_place)
+    attempt.keep_claim(replica, claim)
+
+
 def _content_of(folder: Path) -> str:
     """Names the runtime by its content: a new one never replaces files under those who use the old."""
     digest = hashlib.sha256()
     for path in sorted(folder.glob("*.py")):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
-
-
-def orders_path(attempt: Attempt, replica: str) -> Path:
-    """Where a replica's `shim.json` is: beside its folder, because its user may read it but not change it."""
-    return attempt.folder / f"shim-{replica}.json"
 
 
 def make_record(spec: WorkloadSpec, slots: Slots) -> Record:

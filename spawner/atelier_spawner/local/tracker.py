@@ -103,7 +103,7 @@ class Tracker:
             return
         if descriptor is not None:
             os.close(descriptor)
-        if tracked.attempt.claim(replica) and not tracked.attempt.ended(replica):
+        if tracked.attempt.claim(replica) is not None and not tracked.attempt.ended(replica):
             self._spawn(self._settle(tracked))
 
     def _shim_ended(self, tracked: _Tracked, replica: str) -> None:
@@ -124,7 +124,7 @@ class Tracker:
                 await asyncio.sleep(_STUCK_RETRY)
                 continue
             names = [replica.name for replica in attempt.record.replicas] if attempt.record else []
-            lost = [name for name in names if attempt.claim(name) and not attempt.ended(name)]
+            lost = [name for name in names if attempt.claim(name) is not None and not attempt.ended(name)]
             if all(name in tracked.shims for name in lost):
                 break
             await asyncio.sleep(_STUCK_RETRY)

@@ -7,7 +7,11 @@ import json
 import os
 import socket
 import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from atelier_core.errors import BackendUnavailable
 from atelier_runtime.inplace import Marker
@@ -17,7 +21,10 @@ _ANSWER_SIZE = 65536  # a user's own zygote may have been tampered with by its u
 
 
 class Zygote:
-    """One zygote process: interpreter, user with further groups, and modules to import are fixed."""
+    """One zygote process: interpreter, user with further groups, and modules to import are fixed.
+
+    `users` counts who holds it now, `used` is when the last of them let go.
+    """
 
     def __init__(
         self,
@@ -36,9 +43,21 @@ class Zygote:
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
         self._lock = asyncio.Lock()
+        self.users = 0
+        self.used = time.monotonic()
 
-    async def start(self, spec: Path, in_place: bool) -> bool:
-        """Fork a shim for `spec`; whether it claimed the attempt (False: another shim had).
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Keep it for as long as the body runs."""
+        self.users += 1
+        try:
+            yield
+        finally:
+            self.users -= 1
+            self.used = time.monotonic()
+
+    async def start(self, spec: Path, in_place: bool) -> dict[str, Any] | None:
+        """Fork a shim for `spec`; its claim of the attempt, or None if another shim had claimed it.
 
         Safe to repeat: the claim lets one shim through, however often this is called.
         """
@@ -50,7 +69,12 @@ class Zygote:
                 answer = await self._ask(order)  # it had died; this one is new
         if "error" in answer:
             raise BackendUnavailable(f"The step could not be started: {answer['error']}", code="start_failed")
-        return bool(answer["claimed"])
+        claim = answer.get("claim")
+        return claim if isinstance(claim, dict) else None
+
+    def idle(self, seconds: float) -> bool:
+        """Whether nobody has used it for so long."""
+        return not self.users and time.monotonic() - self.used >= seconds
 
     def warm_up(self) -> None:
         """Start the process now, so that the first step does not wait for it."""
@@ -69,7 +93,7 @@ class Zygote:
                 self._process.wait()
             self._process = None
 
-    async def _ask(self, order: bytes) -> dict[str, object]:
+    async def _ask(self, order: bytes) -> dict[str, Any]:
         connection = self._connect()
         loop = asyncio.get_running_loop()
         try:
@@ -87,8 +111,7 @@ class Zygote:
         except BaseException:
             self.close()  # its answer must not be taken for the next one's
             raise
-        answer: dict[str, object] = json.loads(text)
-        return answer
+        return _parsed(text)
 
     def _connect(self) -> socket.socket:
         if self._socket is None:
@@ -114,3 +137,11 @@ class Zygote:
                 group=self._uid,
                 extra_groups=None if self._uid is None else list(self._groups),
             )
+
+
+def _parsed(answer: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(answer)
+    except (ValueError, RecursionError):
+        document = None
+    return document if isinstance(document, dict) else {"error": "its answer cannot be read"}

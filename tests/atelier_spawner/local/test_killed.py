@@ -15,8 +15,8 @@ import pytest
 
 from atelier_core.states import State
 from atelier_core.workload import WorkloadSpec
+from tests.atelier_spawner.local.conftest import NewEngine
 from tests.contract.engine_local import LocalEngine
-from tests.harness.attempt_api import AttemptApi
 
 DRIVER = """
 import asyncio, json, sys
@@ -40,12 +40,9 @@ VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> LocalEngine:
+def engine(new_engine: NewEngine) -> LocalEngine:
     """A local engine with a folder of its own."""
-    (tmp_path / "cache").mkdir()
-    api = AttemptApi(tmp_path)
-    api.start()
-    return LocalEngine(api, tmp_path / "data", tmp_path / "cache", VERSION)
+    return new_engine()
 
 
 @pytest.mark.parametrize("light", [False, True])
@@ -65,7 +62,6 @@ async def test_control_plane_killed_while_it_starts(engine: LocalEngine, tmp_pat
             assert engine.api.marks(spec.id) == 1
         await engine.crash(after)
     await engine.clean()
-    engine.api.stop()
 
 
 async def test_zygote_killed(engine: LocalEngine) -> None:
@@ -81,7 +77,6 @@ async def test_zygote_killed(engine: LocalEngine) -> None:
         assert (await engine.final(backend, spec.id)).state is State.DONE
         assert engine.api.marks(spec.id) == 1
     await engine.clean()
-    engine.api.stop()
 
 
 async def test_a_cancelled_start_does_not_confuse_the_next(engine: LocalEngine) -> None:
@@ -98,7 +93,6 @@ async def test_a_cancelled_start_does_not_confuse_the_next(engine: LocalEngine) 
         assert (await engine.final(backend, spec.id)).state is State.DONE
         assert engine.api.marks(spec.id) == 1
     await engine.clean()
-    engine.api.stop()
 
 
 def _killed_driver(engine: LocalEngine, tmp_path: Path, specs: list[WorkloadSpec], delay: float) -> None:

@@ -137,14 +137,21 @@ def test_a_step_cannot_reach_anothers(shared: Installation, clients: dict[str, C
     claim = json.loads((attempt / "main-0/claim-main-0").read_text())
     uid = Path(f"/proc/{claim['command_pid']}").stat().st_uid
     assert uid == (shared.data / "users/ada").stat().st_uid >= 20_000
-    assert KEY in (attempt / "shim-main-0.json").read_text()
+    record = shared.layout.workloads / "records" / attempt.name
+    assert KEY in (record / "shim-main-0.json").read_text()
 
-    closed = [attempt, *attempt.glob("*.json"), attempt / "main-0", *(attempt / "main-0").iterdir()]
+    closed = [attempt, attempt / "main-0", *(attempt / "main-0").iterdir(), record, *record.iterdir()]
     closed += [shared.data / place for place in PRIVATE] + list(shared.layout.workloads.glob("code/*"))
     assert any(path.name == f"uid-{uid}" for path in closed)
     environments = [path.parent for path in shared.layout.cache.glob("envs/*/pyvenv.cfg")]
-    writable = [shared.data, *shared.layout.workloads.glob("*/"), attempt, attempt / "main-0", *environments]
-    writable += [shared.layout.cache, shared.layout.cache / "envs", shared.data / "users/ada", shared.layout.run]
+    writable = [shared.data, *shared.layout.workloads.glob("*/"), attempt, attempt / "main-0", record]
+    writable += [
+        *environments,
+        shared.layout.cache,
+        shared.layout.cache / "envs",
+        shared.data / "users/ada",
+        shared.layout.run,
+    ]
     processes = [claim["pid"], claim["command_pid"], shared.pid("control-plane"), shared.pid("supervisor")]
     orders = {"read": closed, "write": writable, "processes": processes, "ada": uid}
     files = {"attack.py": ATTACK, "orders.json": json.dumps(orders, default=str)}

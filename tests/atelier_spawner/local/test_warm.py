@@ -1,0 +1,68 @@
+"""Warm workers: kept while they are of use, and no more of them than may be."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from atelier_core.image import Image
+from atelier_core.states import State
+from atelier_spawner.local.backend import LocalBackend
+from tests.atelier_spawner.local.conftest import NewEngine
+from tests.contract.engine_local import LocalEngine
+
+
+def _warm(backend: LocalBackend) -> list[int]:
+    zygotes = [zygote for key, zygote in backend._launcher._zygotes.items() if key[-1]]
+    return [zygote._process.pid for zygote in zygotes if zygote._process]
+
+
+async def _until(condition: object, limit: float = 10) -> bool:
+    deadline = time.monotonic() + limit
+    while not condition() and time.monotonic() < deadline:  # type: ignore[operator]
+        await asyncio.sleep(0.02)
+    return bool(condition())  # type: ignore[operator]
+
+
+async def _run(engine: LocalEngine, backend: LocalBackend, image: str = "") -> None:
+    spec = engine.spec("mark(ID)", light=True, role={"image": image or engine.image})
+    await engine.start(backend, spec)
+    assert (await engine.final(backend, spec.id)).state is State.DONE
+
+
+async def test_a_warm_worker_that_nobody_uses_ends(new_engine: NewEngine) -> None:
+    engine = new_engine(warm_seconds=0.4)
+    backend = await engine.backend()
+    assert isinstance(backend, LocalBackend)
+    spec = engine.spec("mark(ID); import time; time.sleep(1.5)", light=True)
+    await engine.start(backend, spec)
+    (first,) = _warm(backend)
+    assert await _until(lambda: not _warm(backend))
+    assert (await engine.final(backend, spec.id)).state is State.DONE  # what it forked runs on
+    await _run(engine, backend)
+    (second,) = _warm(backend)
+    assert second != first
+    await engine.clean()
+
+
+async def test_there_are_at_most_so_many(new_engine: NewEngine) -> None:
+    engine = new_engine(warm_limit=2)
+    lock = engine._images[engine.image].lock
+    for number in range(4):
+        lock_of_its_own = lock.with_name(f"{number}.lock")  # type: ignore[union-attr]
+        lock_of_its_own.write_text(f"# {number}\n")
+        engine._images[f"other{number}"] = Image(
+            name=f"other{number}",
+            reference=f"other{number}",
+            python=engine._images[engine.image].python,
+            lock=lock_of_its_own,
+        )
+    backend = await engine.backend()
+    assert isinstance(backend, LocalBackend)
+    used = []
+    for number in range(4):
+        await _run(engine, backend, f"other{number}")
+        used += _warm(backend)[-1:]
+        assert len(_warm(backend)) <= 2
+    assert _warm(backend) == used[-2:]  # the latest ones stay
+    await engine.clean()
