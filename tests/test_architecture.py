@@ -34,7 +34,13 @@ FUNCTION_LIMIT = 80
 MODULE_LIMIT = 600
 GENERATED = ("atelier_hub/db/migrations/versions/",)
 # Modules in which a process begins: only they may look at the environment.
-ENTRY_MODULES = ("atelier_hub/app.py", "atelier_hub/__main__.py", "atelier_gateway/app.py", "atelier_cli/main.py")
+ENTRY_MODULES = (
+    "atelier_hub/app.py",
+    "atelier_hub/__main__.py",
+    "atelier_gateway/app.py",
+    "atelier_server/app.py",
+    "atelier_cli/main.py",
+)
 # Programs that run beside a step or a server and are told by environment variables what to do.
 TOLD_BY_ENVIRONMENT = ("atelier_runtime/", "atelier_templates/")
 FEATURE_FILES = {"__init__.py", "routes.py", "service.py", "store.py", "reconcile.py", "startup.py"}

@@ -84,6 +84,12 @@ def pack(folder: str | Path, *, limit: int = SIZE_LIMIT) -> Snapshot:
     return Snapshot(f"sha256:{digest}", stream.tell(), chosen.files, chosen.secrets, stream)
 
 
+def listing(folder: str | Path) -> list[str]:
+    """The files that `pack` would take, told by their names alone: none is read to look for secrets in it."""
+    root = Path(folder).resolve()
+    return sorted(path for path in _walk(root) if not secret_in_name(path) and (root / path).is_file())
+
+
 def _select(root: Path) -> _Selection:
     chosen = _Selection()
     for path in sorted(_walk(root)):

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,12 @@ from atelier_core.errors import AtelierError
 from atelier_spawner.notebooks.folders import Folders
 from atelier_spawner.notebooks.membership import check_member
 from atelier_spawner.notebooks.process import Process
+
+
+def extension_config() -> str:
+    """The folder whose configuration enables our server extension: an editable install has no file in `etc/jupyter`."""
+    found = find_spec("atelier_server")
+    return str(Path(found.origin).parent / "jupyter") if found and found.origin else ""
 
 
 class LocalNotebookSpawner(LocalProcessSpawner):
@@ -54,6 +61,7 @@ class LocalNotebookSpawner(LocalProcessSpawner):
         env |= {"USER": self.user.name, "LOGNAME": self.user.name, "HOME": str(home), "SHELL": shell}
         env |= {"ATELIER_USER_DIR": str(personal), "ATELIER_PROJECT_DIR": str(shared)}
         env["ATELIER_PROJECT"] = self.project
+        env["JUPYTER_CONFIG_PATH"] = os.pathsep.join(filter(None, [extension_config(), env.get("JUPYTER_CONFIG_PATH")]))
         return env
 
     def get_args(self) -> list[str]:
