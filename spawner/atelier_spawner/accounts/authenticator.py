@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from jupyterhub.auth import Authenticator
 from jupyterhub.handlers import BaseHandler, LoginHandler
 from jupyterhub.utils import url_path_join
 from tornado import web
-from traitlets import Unicode, default
+from tornado.httputil import HTTPServerRequest
+from traitlets import Integer, List, Unicode, default
 
 from atelier_core.errors import AtelierError
 from atelier_spawner.accounts.passwords import nobody
@@ -27,6 +29,13 @@ class LocalAccounts(Authenticator):
 
     path = Unicode(help="The file that holds the accounts.").tag(config=True)
     one_person = Unicode(help="Why this hub serves one account only; empty when it can serve several.").tag(config=True)
+
+    trusted_proxies = List(
+        Unicode(), ["127.0.0.1", "::1"], help="From which addresses the hub's own proxy connects to it."
+    ).tag(config=True)
+    proxy_hops = Integer(1, min=0, help="How many proxies of yours a request passes, the hub's own included.").tag(
+        config=True
+    )
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -48,7 +57,7 @@ class LocalAccounts(Authenticator):
         if len(name) > _LONGEST_NAME:
             return None  # and nothing of it is kept
         name = self.normalize_username(name)
-        address = handler.request.remote_ip if handler else ""
+        address = client_address(handler.request, self.trusted_proxies, self.proxy_hops) if handler else ""
         key = f"{name} {address}"
         wait = self._throttle.wait(key)
         if wait > 0:
@@ -61,6 +70,11 @@ class LocalAccounts(Authenticator):
             return None
         self._throttle.succeeded(key)
         return self._signed_in(name)
+
+    async def redeem(self, token: str, password: str) -> str:
+        """Use a one-time link: its account gets `password`. Returns the account's name."""
+        async with self._hashing:
+            return await asyncio.to_thread(self.accounts.redeem, token, password)
 
     async def refresh_user(self, user: Any, handler: Any = None, **kwargs: Any) -> bool | dict[str, Any]:
         """Sign out who has no account any more."""
@@ -99,7 +113,7 @@ class SetupHandler(BaseHandler):
         """Set the password, use the link up and sign in."""
         token, password = self.get_body_argument("token", ""), self.get_body_argument("password", "", strip=False)
         try:
-            name = await asyncio.to_thread(self._accounts.redeem, token, password)
+            name = await self.authenticator.redeem(token, password)
         except AtelierError as error:
             self.set_status(400)
             self._show(self._accounts.whose_link(token), token, f"{error.message} {error.hint}")
@@ -122,3 +136,17 @@ class SetupHandler(BaseHandler):
         action = url_path_join(self.hub.base_url, SETUP_PATH)
         xsrf = self.xsrf_token.decode()
         self.finish(page(name, token, problem, action=action, xsrf=xsrf, login=self.settings["login_url"]))
+
+
+def client_address(request: HTTPServerRequest, proxies: Iterable[str], hops: int) -> str:
+    """Where a request comes from.
+
+    Each of our own proxies adds the address that it sees to the end of X-Forwarded-For. What stands before that, and
+    any other header, was written by the client, who could name a new address with each guess.
+    """
+    peer = request.connection.context.address  # type: ignore[union-attr]
+    address = str(peer[0]).removeprefix("::ffff:") if isinstance(peer, tuple) else "127.0.0.1"  # else a socket file
+    if address not in set(proxies):
+        return address
+    told = [part.strip() for part in ",".join(request.headers.get_list("X-Forwarded-For")).split(",")]
+    return told[-min(hops, len(told))] or address if hops else address

@@ -104,15 +104,13 @@ class Accounts:
 
     def redeem(self, token: str, password: str) -> str:
         """Use `token` up: its account gets `password`. Returns the account's name."""
+        if self.whose_link(token) is None:  # before the slow part, which a stranger must not be able to ask for
+            raise _spent()
         hashed = hash_password(check_password(password))
         with self._open() as db:
             name = _owner(db, token)
             if name is None:
-                raise NotFound(
-                    "This link was used already, or it is too old.",
-                    code="link_spent",
-                    hint="Sign in with your password, or ask for a new link: atelier user link NAME.",
-                )
+                raise _spent()
             db.execute("DELETE FROM link WHERE name = ?", (name,))
             db.execute("UPDATE account SET password = ? WHERE name = ?", (hashed, name))
         return name
@@ -138,6 +136,14 @@ def _owner(db: sqlite3.Connection, token: str) -> str | None:
         "SELECT name FROM link WHERE token = ? AND expires_at > ?", (_digest(token), time.time())
     ).fetchone()
     return row[0] if row else None
+
+
+def _spent() -> NotFound:
+    return NotFound(
+        "This link was used already, or it is too old.",
+        code="link_spent",
+        hint="Sign in with your password, or ask for a new link: atelier user link NAME.",
+    )
 
 
 def _digest(token: str) -> str:

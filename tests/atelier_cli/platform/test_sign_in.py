@@ -23,6 +23,15 @@ def test_guessing_is_slowed_down(installation: Installation) -> None:
     assert answers[-1].status_code == 429 and "Try again in" in answers[-1].text
 
 
+def test_guessing_is_slowed_down_whatever_address_is_claimed(installation: Installation) -> None:
+    with Browser(installation.url) as browser:
+        statuses = []
+        for number in range(8):
+            browser.http.headers.update({"X-Real-Ip": f"192.0.2.{number}", "X-Forwarded-For": f"192.0.2.{number}"})
+            statuses.append(browser.sign_in("mallet", f"guess number {number}").status_code)
+    assert statuses[:5] == [403] * 5 and statuses[-1] == 429
+
+
 def test_link_works_once_and_looking_does_not_use_it_up(installation: Installation) -> None:
     link = installation.json("user", "link", "ada")["link"]
     with Browser(installation.url) as browser:

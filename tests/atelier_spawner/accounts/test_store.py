@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from atelier_core.errors import AtelierError, Conflict, Forbidden, Invalid, NotFound
+from atelier_spawner.accounts import store
 from atelier_spawner.accounts.passwords import hash_password, matches
 from atelier_spawner.accounts.store import Accounts
 from atelier_spawner.accounts.throttle import Throttle
@@ -41,6 +42,23 @@ def test_link_is_stored_as_a_hash_and_works_once(accounts: Accounts) -> None:
     assert accounts.redeem(token, PASSWORD) == "ada"
     with pytest.raises(NotFound, match="used already"):
         accounts.redeem(token, PASSWORD)
+
+
+def test_a_wrong_link_costs_no_hash(accounts: Accounts, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tenth of a second and 32 MiB for each guess would be a gift to who wants to stop the hub."""
+    hashed: list[str] = []
+
+    def counted(password: str) -> str:
+        hashed.append(password)
+        return hash_password(password)
+
+    monkeypatch.setattr(store, "hash_password", counted)
+    token = accounts.new_link("ada")
+    for guess in ("", "guess", token[:-1]):
+        with pytest.raises(NotFound, match="used already"):
+            accounts.redeem(guess, PASSWORD)
+    assert hashed == []
+    assert accounts.redeem(token, PASSWORD) == "ada" and hashed == [PASSWORD]
 
 
 def test_old_and_replaced_links_do_not_work(accounts: Accounts) -> None:
