@@ -1,5 +1,9 @@
+import { plugins as catalog } from '@atelier/catalog';
+import { plugins as datasets } from '@atelier/datasets';
 import { plugins as pipelines } from '@atelier/pipelines';
+import { plugins as projects } from '@atelier/projects';
+import { plugins as runs } from '@atelier/runs';
 
 import { connection } from './connection';
 
-export default [connection, ...pipelines];
+export default [connection, ...projects, ...pipelines, ...runs, ...datasets, ...catalog];

@@ -1,1 +1,11 @@
-export {};
+export * from './button';
+export * from './format';
+export * from './hooks';
+export * from './i18n';
+export * from './icons';
+export * from './list';
+export * from './notice';
+export * from './reason';
+export * from './state';
+export * from './time';
+export * from './widget';

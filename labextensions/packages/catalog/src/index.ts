@@ -1,0 +1,4 @@
+import { JupyterFrontEndPlugin } from '@jupyterlab/application';
+
+/** The plugins of this feature. */
+export const plugins: JupyterFrontEndPlugin<unknown>[] = [];

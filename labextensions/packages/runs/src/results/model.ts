@@ -1,0 +1,45 @@
+import { ResultView } from '@atelier/api';
+
+/** A table as the platform sends it. */
+export interface TableData {
+  columns: string[];
+  rows: (string | number | null)[][];
+  more: boolean;
+}
+
+/** A chart: an option of ECharts, or a kind and the table it is drawn from. */
+export type ChartOption = Record<string, unknown>;
+
+/** The table of a view; what is not one is empty. */
+export function tableOf(view: ResultView): TableData {
+  const data = objectOf(view.data);
+  return {
+    columns: Array.isArray(data.columns) ? data.columns.map(String) : [],
+    rows: Array.isArray(data.rows) ? (data.rows as TableData['rows']) : [],
+    more: data.more === true
+  };
+}
+
+/** The metrics of a view. */
+export function metricsOf(view: ResultView): [string, number][] {
+  return Object.entries(objectOf(view.data)).filter(
+    (entry): entry is [string, number] => typeof entry[1] === 'number'
+  );
+}
+
+/** The text of a view. */
+export function textOf(view: ResultView): string {
+  return typeof view.data === 'string' ? view.data : JSON.stringify(view.data ?? '', null, 1);
+}
+
+/** All metrics of a step's views, the last one of a name. */
+export function allMetrics(views: readonly ResultView[]): Map<string, number> {
+  return new Map(views.filter(view => view.kind === 'metrics').flatMap(metricsOf));
+}
+
+/** The data of a value if it is an object. */
+export function objectOf(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? (value as Record<string, unknown>)
+    : {};
+}

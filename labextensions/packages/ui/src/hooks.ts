@@ -1,0 +1,68 @@
+import { ISignal } from '@lumino/signaling';
+import * as React from 'react';
+
+/** Draw again whenever `signal` is emitted. */
+export function useSignal<S, A>(signal: ISignal<S, A> | undefined): void {
+  const [, redraw] = React.useReducer((count: number) => count + 1, 0);
+  React.useEffect(() => {
+    if (!signal) {
+      return undefined;
+    }
+    const slot = (): void => redraw();
+    signal.connect(slot);
+    redraw();
+    return () => {
+      signal.disconnect(slot);
+    };
+  }, [signal]);
+}
+
+/** What `useLoaded` knows. */
+export interface Loaded<T> {
+  /** The last answer; it stays while the next one is on its way. */
+  value: T | undefined;
+  error: unknown;
+  busy: boolean;
+  /** Ask again. */
+  again: () => void;
+}
+
+/** The answer of `load`, asked for whenever `keys` change. */
+export function useLoaded<T>(load: () => Promise<T>, keys: unknown[]): Loaded<T> {
+  const [state, setState] = React.useState<Omit<Loaded<T>, 'again'>>({
+    value: undefined,
+    error: null,
+    busy: true
+  });
+  const [turn, setTurn] = React.useState(0);
+  React.useEffect(() => {
+    let wanted = true;
+    setState(old => ({ ...old, busy: true }));
+    load().then(
+      value => wanted && setState({ value, error: null, busy: false }),
+      (error: unknown) => wanted && setState(old => ({ ...old, error, busy: false }))
+    );
+    return () => {
+      wanted = false;
+    };
+  }, [turn, ...keys]);
+  return { ...state, again: () => setTurn(turn + 1) };
+}
+
+/** The time, every second while `ticking`; a tab that nobody sees stands still. */
+export function useNow(ticking: boolean, every = 1000): number {
+  const [now, setNow] = React.useState(() => Date.now());
+  React.useEffect(() => {
+    if (!ticking) {
+      return undefined;
+    }
+    setNow(Date.now());
+    const timer = window.setInterval(() => {
+      if (!document.hidden) {
+        setNow(Date.now());
+      }
+    }, every);
+    return () => window.clearInterval(timer);
+  }, [ticking, every]);
+  return now;
+}
