@@ -16,11 +16,12 @@ from traitlets.config import Application
 from atelier_core.errors import AtelierError
 from atelier_core.image import Image
 from atelier_hub import features
+from atelier_hub.artifacts.logs import LIMIT as LOG_LIMIT
 from atelier_hub.artifacts.logs import LogStore
 from atelier_hub.artifacts.store import ArtifactStore
 from atelier_hub.auth import Authenticator
 from atelier_hub.clients.jupyterhub import HubClient
-from atelier_hub.context import Context, Settings
+from atelier_hub.context import DEFAULT_OUTPUT_LIMIT, Context, Settings
 from atelier_hub.crypto import Keyring
 from atelier_hub.db import Database
 from atelier_hub.db.migrate import migrate
@@ -59,6 +60,10 @@ class AtelierHub(Application):
     images = List(Dict(), help="Image definitions: name, reference, python, lock.").tag(config=True)
     secret_key_file = Unicode(help="Keys for stored secrets, one per line, newest first.").tag(config=True)
     auth_cache_seconds = Float(45, min=0, max=300, help="How long a token's owner is remembered.").tag(config=True)
+    max_output_bytes = Integer(DEFAULT_OUTPUT_LIMIT, min=1, help="How large one output of a step may be.").tag(
+        config=True
+    )
+    max_log_bytes = Integer(LOG_LIMIT, min=1, help="How much of all logs of one attempt is kept.").tag(config=True)
     single_user = Bool(False, help="Only one person uses this installation.").tag(config=True)
 
     aliases = {  # noqa: RUF012 - traitlets' way
@@ -148,6 +153,7 @@ class AtelierHub(Application):
             backends=self.backends,
             default_backend=self.default_backend,
             single_user=self.single_user,
+            max_output_bytes=self.max_output_bytes,
             images={image.name: image for image in images},
         )
 
@@ -166,7 +172,7 @@ class AtelierHub(Application):
             auth=Authenticator(hub, Roles(db), self.auth_cache_seconds),
             keyring=Keyring(Path(self.secret_key_file)),
             store=store,
-            logs=LogStore(store),
+            logs=LogStore(store, self.max_log_bytes),
             feed=Feed(db),
         )
         return application.create(context)

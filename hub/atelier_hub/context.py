@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from atelier_hub.feed import Feed
 
 T = TypeVar("T")
+DEFAULT_OUTPUT_LIMIT = 100 * 1024**3
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Settings:
     backends: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"local": {"type": "local"}})
     default_backend: str = "local"
     single_user: bool = False
+    max_output_bytes: int = DEFAULT_OUTPUT_LIMIT
     images: Mapping[str, Image] = field(default_factory=dict)
 
     def url_for(self, backend_type: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from atelier_core.workload import Role, WorkloadSpec
 from atelier_runtime.spec import Code, Gang, Input, Output, ShimSpec
 
+LOG_LIMIT = 1024**3  # bytes of a replica's log that are kept, if the operator says nothing else
 _LABEL_VARIABLES = {"run": "ATELIER_RUN", "step": "ATELIER_STEP"}
 
 

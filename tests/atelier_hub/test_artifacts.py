@@ -190,3 +190,35 @@ def test_logs_are_deleted_and_names_checked(store: ArtifactStore) -> None:
     for bad in ("..", "a/b", "", ".x"):
         with pytest.raises(Invalid):
             logs.end(bad, "main-0")
+
+
+def _text(logs: LogStore, replica: str = "main-0", start: int = 0) -> bytes:
+    return b"".join(logs.read("a-1", replica, start))
+
+
+def test_logs_of_an_attempt_end_at_the_limit_with_a_line(store: ArtifactStore) -> None:
+    logs = LogStore(store, limit=100)
+    assert logs.append("a-1", "main-0", 0, b"x" * 60) == 60
+    assert logs.append("a-1", "main-1", 0, b"y" * 30) == 30
+    assert logs.append("a-1", "main-0", 60, b"z" * 20) == 80  # taken, though only half of it is kept
+    assert logs.append("a-1", "main-0", 80, b"z" * 20) == 100  # and so is whatever follows
+    assert logs.append("a-1", "main-1", 30, b"y") == 31
+    for again in (logs, LogStore(store, limit=100)):  # also for a process that was started later
+        text = _text(again)
+        kept, line = text[:70], text[70:]
+        assert kept == b"x" * 60 + b"z" * 10 and b"have reached 100 bytes" in line and line.endswith(b"]\n")
+        assert [_text(again, start=at) for at in (65, 75, len(text))] == [text[65:], text[75:], b""]
+        assert _text(again, "main-1").startswith(b"y" * 30 + b"\n[Atelier")
+        assert again.append("a-1", "main-0", 500, b"more") == 504
+        assert again.append("a-2", "main-0", 0, b"another attempt") == 15
+        again.delete("a-2")
+        again.compact("a-1", "main-0")
+        assert _text(again) == text and len(_names(store, "logs/a-1/main-0")) == 2
+    logs.delete("a-1")
+    assert _text(logs) == b"" and logs.append("a-1", "main-0", 0, b"new") == 3
+
+
+def test_a_log_of_exactly_the_limit_has_no_line(store: ArtifactStore) -> None:
+    logs = LogStore(store, limit=10)
+    logs.append("a-1", "main-0", 0, b"0123456789")
+    assert _text(logs) == b"0123456789"

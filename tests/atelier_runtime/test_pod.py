@@ -126,6 +126,16 @@ def test_fails_with_the_commands_code(api: AttemptApi, tmp_path: Path, pods: Any
     assert (pod.state.finished[0]["exit_code"], pod.state.finished[0]["reason"]) == (3, "ExitCode")
 
 
+def test_a_long_log_keeps_its_beginning_and_its_end(api: AttemptApi, tmp_path: Path, pods: Any) -> None:
+    source = "for number in range(1000): print(f'line {number:4} of a talkative step', flush=number % 100 == 0)"
+    pod = pods(api, tmp_path, source, log_limit=10_000)
+    assert pod.run() == 0
+    log = pod.state.logs["main-0"]
+    assert len(log) <= 10_200 and log.count(b"[Atelier: this log is longer than 9.766 KiB") == 1
+    assert log.startswith(b"line    0 of a talkative") and log.endswith(b"line  999 of a talkative step\n")
+    assert (pod.root / ".atelier" / "log").stat().st_size == len(log)
+
+
 def test_never_succeeds_with_an_output_missing(api: AttemptApi, tmp_path: Path, pods: Any) -> None:
     pod = pods(api, tmp_path, "pass", outputs=[{"name": "model"}])
     assert pod.run() == 1

@@ -56,6 +56,30 @@ async def test_what_never_fits_is_refused(engine: Engine) -> None:
         await engine.start(backend, engine.spec("pass", role={"resources": Resources(cpu=100)}))
 
 
+async def test_a_log_that_never_ends_takes_no_more_room(engine: Engine) -> None:
+    engine.needs("processes")
+    limit = engine.options["log_limit"] = 200_000  # type: ignore[attr-defined]
+    source = """
+import time
+for number in range(20_000): print(f"line {number:8} of a talkative step", flush=number % 100 == 0)
+mark(ID); time.sleep(3); print("last words", flush=True); mark(ID); time.sleep(0.5)
+"""
+    backend = await engine.backend()
+    spec = engine.spec(source)
+    handle = await engine.start(backend, spec)
+    followed = asyncio.ensure_future(engine.log(backend, handle))
+    await engine.marked(spec.id, 2)
+    path = engine.attempt(spec.id).root("main-0") / "log-main-0"  # type: ignore[attr-defined]
+    assert path.stat().st_size <= limit
+    assert (await engine.final(backend, spec.id)).state is State.DONE
+    kept = await engine.log(backend, handle)
+    assert (
+        len(kept) <= limit and kept.startswith(b"line        0 of") and kept.count(b"[Atelier: this log is longer") == 1
+    )
+    assert kept.endswith(b"line    19999 of a talkative step\nlast words\n")
+    assert (await followed).endswith(b"last words\n")
+
+
 async def test_light_step(engine: Engine) -> None:
     engine.needs("light")
     source = """

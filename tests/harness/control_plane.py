@@ -33,6 +33,7 @@ class ControlPlane:
         extra_binds: Sequence[str] = (),
         advertise_url: str = "",
         images: Sequence[Mapping[str, Any]] = (),
+        **settings_of_its_own: Any,
     ) -> None:
         self.folder = folder
         self.hub = hub
@@ -51,6 +52,7 @@ class ControlPlane:
             "extra_binds": list(extra_binds),
             "advertise_url": advertise_url,
             "images": list(images),
+            **settings_of_its_own,
         }
         lines = [f"c.AtelierHub.{name} = {value!r}" for name, value in settings.items() if value]
         (folder / "control-plane.py").write_text("\n".join(["c = get_config()", *lines, ""]))

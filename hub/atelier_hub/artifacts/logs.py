@@ -2,6 +2,9 @@
 
 Bytes at an offset are always the same bytes, so pieces may overlap (a shim repeats what it is not sure of, another
 replica of the control plane took the last piece): a reader takes each byte once.
+
+An attempt whose logs have reached the limit keeps what is there: `full` beside the pieces holds the line that says so,
+and what comes later is taken and dropped, so that no step waits or fails for it.
 """
 
 from __future__ import annotations
@@ -17,6 +20,8 @@ from atelier_hub.artifacts.store import TEMPORARY, ArtifactStore, guarded, read_
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 _PIECE = re.compile(r"(\d{15})-(\d{1,12})")
 _REMEMBERED = 10_000
+_FULL = "full"
+LIMIT = 1024**3  # bytes of all logs of one attempt
 
 
 class LogOffset(Conflict):
@@ -32,23 +37,38 @@ class LogOffset(Conflict):
 class LogStore:
     """Logs in an artifact store."""
 
-    def __init__(self, store: ArtifactStore) -> None:
+    def __init__(self, store: ArtifactStore, limit: int = LIMIT) -> None:
         self._store = store
-        self._ends: dict[tuple[str, str], int] = {}
+        self._limit = limit
+        self._ends: dict[str, dict[str, int]] = {}  # of attempts that this process has added to, by replica
+        self._full: set[tuple[str, str]] = set()
 
     def append(self, attempt: str, replica: str, offset: int, data: bytes) -> int:
-        """Add what the replica wrote from `offset` on; returns the new end, or raises `LogOffset`."""
-        end = self._ends.get((attempt, replica))
-        if end != offset:
-            end = self.end(attempt, replica)
-        if end != offset:
-            raise LogOffset(end)
-        if data:
-            self._write(f"{self._folder(attempt, replica)}/{_piece(offset, len(data))}", [data])
-        if len(self._ends) > _REMEMBERED:
-            self._ends.clear()
-        self._ends[attempt, replica] = offset + len(data)
+        """Add what the replica wrote from `offset` on; returns where to go on, or raises `LogOffset`."""
+        ends = self._ends_of(attempt)
+        if ends.get(replica) != offset:
+            ends[replica] = self.end(attempt, replica)
+        if (attempt, replica) in self._full:
+            return max(ends[replica], offset) + len(data)
+        if ends[replica] != offset:
+            raise LogOffset(ends[replica])
+        kept = data[: max(0, self._limit - sum(ends.values()))]
+        if kept:
+            self._write(f"{self._folder(attempt, replica)}/{_piece(offset, len(kept))}", [kept])
+        ends[replica] = offset + len(kept)
+        if len(kept) < len(data):
+            self._write(f"{self._folder(attempt, replica)}/{_FULL}", [_notice(self._limit)])
+            self._full.add((attempt, replica))
         return offset + len(data)
+
+    def _ends_of(self, attempt: str) -> dict[str, int]:
+        """Where the logs of an attempt end, as far as this process knows."""
+        if attempt not in self._ends:
+            if len(self._ends) > _REMEMBERED:
+                self._ends.clear()
+                self._full.clear()
+            self._ends[attempt] = {replica: self.end(attempt, replica) for replica in self.replicas(attempt)}
+        return self._ends[attempt]
 
     def end(self, attempt: str, replica: str) -> int:
         """How many bytes there are, without a gap."""
@@ -62,6 +82,15 @@ class LogStore:
     def read(self, attempt: str, replica: str, start: int = 0) -> Iterator[bytes]:
         """What the replica wrote from byte `start` on, as far as it has come."""
         at = start
+        for data in self._written(attempt, replica, start):
+            at += len(data)
+            yield data
+        if (attempt, replica) in self._full:
+            path = f"{self._folder(attempt, replica)}/{_FULL}"
+            yield from read_range(self._store.fs.open(path, "rb"), max(0, at - self.end(attempt, replica)), None)
+
+    def _written(self, attempt: str, replica: str, at: int) -> Iterator[bytes]:
+        """The bytes from `at` on that were kept."""
         for begin, length, path in self._pieces(attempt, replica):
             if begin > at:
                 return
@@ -81,7 +110,7 @@ class LogStore:
         if len(pieces) < 2:
             return
         whole = f"{self._folder(attempt, replica)}/{_piece(0, self.end(attempt, replica))}"
-        self._write(whole, self.read(attempt, replica))
+        self._write(whole, self._written(attempt, replica, 0))
         for _start, _length, path in pieces:
             if path != whole:
                 self._store.fs.rm_file(path)
@@ -89,8 +118,8 @@ class LogStore:
     def delete(self, attempt: str) -> None:
         """Remove all logs of an attempt; no error if there are none."""
         folder = self._folder(attempt)
-        for key in [key for key in self._ends if key[0] == attempt]:
-            self._ends.pop(key, None)
+        self._ends.pop(attempt, None)
+        self._full -= {key for key in self._full if key[0] == attempt}
         if self._store.fs.exists(folder):
             self._store.fs.rm(folder, recursive=True)
 
@@ -103,8 +132,10 @@ class LogStore:
     def _pieces(self, attempt: str, replica: str) -> list[tuple[int, int, str]]:
         found = []
         for path in self._names(self._folder(attempt, replica)):
-            name = _PIECE.fullmatch(path.rsplit("/", 1)[-1])
-            if name:
+            last = path.rsplit("/", 1)[-1]
+            if last == _FULL:
+                self._full.add((attempt, replica))
+            elif name := _PIECE.fullmatch(last):
                 found.append((int(name[1]), int(name[2]), path))
         return sorted(found)
 
@@ -130,3 +161,8 @@ class LogStore:
 
 def _piece(offset: int, length: int) -> str:
     return f"{offset:015d}-{length}"
+
+
+def _notice(limit: int) -> bytes:
+    size = f"{limit / 1024**2:,.0f} MiB" if limit >= 1024**2 else f"{limit:,} bytes"
+    return f"\n[Atelier: the logs of this attempt have reached {size}; what it wrote later is not kept.]\n".encode()

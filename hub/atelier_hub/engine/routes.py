@@ -14,6 +14,7 @@ from atelier_core.errors import Conflict, NotFound, TooLarge
 from atelier_core.states import Reason, State
 from atelier_core.workload import Observation
 from atelier_hub.artifacts.logs import LogOffset
+from atelier_hub.artifacts.receive import receive
 from atelier_hub.auth import AttemptActor, require_attempt
 from atelier_hub.context import Context, Ctx
 from atelier_hub.engine import store
@@ -120,7 +121,7 @@ async def write_output(
 ) -> StoredBody:
     """Store an output; storing it again replaces it."""
     found = await asyncio.to_thread(_alive, ctx, attempt)
-    stored = await ctx.store.put(request.stream())
+    stored = await receive(ctx.store, request, ctx.settings.max_output_bytes, f"The output {name!r}")
     row = ArtifactRow(
         id="a" + secrets.token_hex(10),
         project=found.project,

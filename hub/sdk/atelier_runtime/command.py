@@ -21,6 +21,7 @@ _VARIABLE = re.compile(r"\$\{(ATELIER_[A-Z0-9_]+)\}")
 _STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
 _WATCHED = _STOP_SIGNALS | {signal.SIGCHLD}
 _CANNOT_START = 127
+_TEND_SECONDS = 2.0
 
 Program = Callable[[], int]
 
@@ -40,8 +41,9 @@ def substitute(item: str, variables: dict[str, str]) -> str:
 class Command:
     """The command of one replica: started once, then waited for.
 
-    Setting `program` replaces the execution of a file (a warm worker runs Python in place). Standard output and error
-    go to the descriptor `output`. The caller has blocked `_WATCHED` signals by `block_signals`.
+    Setting `program` replaces the execution of a file (a warm worker runs Python in place); `tend` is called now and
+    then while it runs. Standard output and error go to the descriptor `output`. The caller has blocked `_WATCHED`
+    signals by `block_signals`.
     """
 
     def __init__(self, spec: ShimSpec, environment: dict[str, str], output: int) -> None:
@@ -49,6 +51,7 @@ class Command:
         self._environment = environment
         self._output = output
         self.program: Program | None = None
+        self.tend: Callable[[], None] | None = None
         self._oom = oom.kills()
         self.items = [substitute(item, environment) for item in spec.command]
         self.pid = 0
@@ -91,6 +94,9 @@ class Command:
             left = 3600.0 if deadline is None else deadline - time.monotonic()
             if left <= 0:
                 return signal.SIGALRM
+            if self.tend:
+                self.tend()
+                left = min(left, _TEND_SECONDS)
             info = signal.sigtimedwait(_WATCHED, left)
             if info is None:
                 continue

@@ -27,6 +27,7 @@ from types import FrameType
 from typing import Any
 
 from atelier_runtime import files, outcome, process
+from atelier_runtime.log import CopiedLog
 from atelier_runtime.outcome import Failure, Outcome, Stopped
 from atelier_runtime.spec import ShimSpec
 
@@ -135,7 +136,7 @@ def _run(spec: ShimSpec, root: str) -> Outcome:
     receive, send = os.pipe()
     log = os.open(_file(root, "log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
     block_signals()
-    tee = threading.Thread(target=_tee, args=(receive, log), daemon=True)
+    tee = threading.Thread(target=_tee, args=(receive, CopiedLog(log, spec.log_limit)), daemon=True)
     try:
         command = Command(spec, spec.environment(dict(os.environ)), send)
         command.start()
@@ -162,12 +163,12 @@ def _as_seen_from_a_pod(result: Outcome) -> Outcome:
     return result
 
 
-def _tee(source: int, log: int) -> None:
+def _tee(source: int, log: CopiedLog) -> None:
     for piece in iter(lambda: os.read(source, _PIECE), b""):
-        with contextlib.suppress(OSError):  # a full volume: the pipe must be drained, or the command waits for ever
-            os.write(log, piece)
+        log.write(piece)
         with contextlib.suppress(OSError):  # the container runtime's log is a convenience; ours is the record
             os.write(1, piece)
+    log.close()
 
 
 def _wait_stored(root: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from types import FrameType
 from atelier_runtime import files, outcome, process
 from atelier_runtime.api import PATIENCE, Api, AttemptOver
 from atelier_runtime.command import Command, block_signals
+from atelier_runtime.log import OwnLog
 from atelier_runtime.outcome import Failure, Outcome, Stopped
 from atelier_runtime.spec import ShimSpec
 from atelier_runtime.stage import stage
@@ -97,18 +98,19 @@ def _no_room(folder: str) -> str:
 
 
 def _run(spec: ShimSpec, in_place: InPlace | None) -> Outcome:
-    log = os.open(files.log_path(spec.root, spec.replica), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    log = OwnLog(files.log_path(spec.root, spec.replica), spec.log_limit)
     environment = spec.environment({})
     since = time.time()
     block_signals()
     try:
-        command = Command(spec, environment, log)
+        command = Command(spec, environment, log.descriptor)
+        command.tend = log.trim
         if in_place:
             command.program = in_place(spec, command.items, environment)
         _note_command(spec, command.start())
         result = command.wait()
     finally:
-        os.close(log)
+        log.close()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
     if spec.stores:
         gather_results(spec, since)

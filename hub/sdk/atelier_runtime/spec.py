@@ -86,7 +86,8 @@ class ShimSpec:
     """One replica of one attempt. Unknown keys are ignored, so that an older shim reads a newer control plane's file.
 
     `replica` may end in `-*`: the pod's completion index is put there. `cache` is a folder for code archives that
-    attempts share; without one each attempt fetches its own. Who starts the shim locally drops to `uid` and `groups`.
+    attempts share; without one each attempt fetches its own. `log_limit` is how many bytes of a log are kept (0: all).
+    Who starts the shim locally drops to `uid` and `groups`.
     """
 
     attempt: str
@@ -111,6 +112,7 @@ class ShimSpec:
     groups: tuple[int, ...] = ()
     gang: Gang | None = None
     cache: str = ""
+    log_limit: int = 0
 
     @classmethod
     def load(cls, path: str) -> ShimSpec:

@@ -12,6 +12,7 @@ from atelier_runtime.api import Api, ApiError, AttemptOver, Unreachable
 from atelier_runtime.outcome import OUTPUT_MISSING, OUTPUT_UNSTORED, Failure, Outcome
 from atelier_runtime.spec import Output, ShimSpec
 
+_TOO_LARGE = 413
 _VALUES = "outputs/outputs.json"
 _VALUES_LIMIT = 1024**2
 
@@ -92,5 +93,7 @@ def _store_output(spec: ShimSpec, output: Output, api: Api | None) -> str:
     except AttemptOver:
         raise
     except (ApiError, Unreachable, archive.BadArchive) as error:
+        if isinstance(error, ApiError) and error.status == _TOO_LARGE:  # it would be so the next time, too
+            raise Failure(OUTPUT_MISSING, str(error)) from error
         raise Failure(OUTPUT_UNSTORED, f"The output {output.name!r} could not be stored. {error}") from error
     return str(answer.get("artifact", ""))

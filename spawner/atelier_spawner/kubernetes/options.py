@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from atelier_core.errors import Invalid
+from atelier_spawner.shim import LOG_LIMIT
 
 _PREFIX = re.compile(r"[a-z]([a-z0-9-]{0,19})")
 _LABEL_VALUE = re.compile(r"([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?")
@@ -52,6 +53,7 @@ class KubernetesOptions(BaseModel):
     metadata_cidrs: tuple[str, ...] = (_METADATA,)
     control_plane_cidrs: tuple[str, ...] = ()
     ingress_cidrs: tuple[str, ...] = ()
+    log_limit: int = Field(default=LOG_LIMIT, ge=0)
     toleration_seconds: int = Field(default=30, ge=0)
     deadline_margin: int = Field(default=1800, ge=1)
     pull_seconds: float = Field(default=120, ge=0)

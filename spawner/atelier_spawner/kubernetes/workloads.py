@@ -79,6 +79,7 @@ def orders(build: Build, role: Role) -> dict[str, Any]:
     spec = build.spec
     ports = {f"ATELIER_PORT_{port.name.upper().replace('-', '_')}": str(port.port) for port in ports_of(role)}
     engine: dict[str, Any] = {"root": ROOT, "env": ports, "claim": "http" if spec.kind == "job" else "none"}
+    engine["log_limit"] = build.options.log_limit
     if is_gang(spec):
         first = role_object(spec, spec.roles[0])
         engine["gang"] = gang(spec, role, f"{first}-0.{object_name(spec.id)}", RENDEZVOUS_PORT)

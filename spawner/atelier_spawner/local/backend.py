@@ -35,6 +35,7 @@ _OPTIONS = frozenset(
         "env",
         "folder",
         "identities",
+        "log_limit",
         "memory",
         "people",
         "warm_limit",
@@ -52,9 +53,9 @@ log = logging.getLogger("atelier.local")
 class LocalBackend(Backend, Endpoints, Exec, Capacity):
     """The embedded engine.
 
-    Options: `cpu`, `memory`, `accelerators` that it may use; `env` and `warm_modules` for steps; `warm_limit` warm
-    workers, each of which ends after `warm_seconds` without use; `cache_dir` for environments and `folder` for
-    attempts, which other accounts must be able to pass; see `People` for the rest.
+    Options: `cpu`, `memory`, `accelerators` that it may use; `env` and `warm_modules` for steps; `log_limit` bytes
+    that are kept of a log; `warm_limit` warm workers, each of which ends after `warm_seconds` without use; `cache_dir`
+    for environments and `folder` for attempts, which other accounts must be able to pass; see `People` for the rest.
     """
 
     def __init__(self, settings: BackendSettings) -> None:
@@ -173,7 +174,7 @@ class LocalBackend(Backend, Endpoints, Exec, Capacity):
                 if descriptor is None:
                     path = files.log_path(str(attempt.root(replica)), replica)
                     descriptor = files.open_untrusted(path, attempt.record.uid if attempt.record else None)
-                while descriptor is not None and (piece := os.read(descriptor, _LOG_PIECE)):
+                while descriptor is not None and (piece := _read_on(descriptor)):
                     yield piece
                 if ended or not follow:
                     return
@@ -312,6 +313,13 @@ def _no_room(error: OSError) -> AtelierError:
             hint="Delete old runs or make the disk larger; the step is tried again.",
         )
     return BackendUnavailable(f"The step's folder could not be made: {error}.", code="start_failed")
+
+
+def _read_on(descriptor: int) -> bytes:
+    """What is new in a log; one that was cut short because it was too long goes on at its new end."""
+    if os.fstat(descriptor).st_size < os.lseek(descriptor, 0, os.SEEK_CUR):
+        os.lseek(descriptor, 0, os.SEEK_END)
+    return os.read(descriptor, _LOG_PIECE)
 
 
 async def _listens(port: int) -> bool:

@@ -21,7 +21,7 @@ from atelier_spawner.local.attempt import Attempt, Record, Replica
 from atelier_spawner.local.people import People, passage
 from atelier_spawner.local.slots import Slots, environment_of
 from atelier_spawner.local.zygote import Zygote
-from atelier_spawner.shim import gang, shim_document, shim_spec
+from atelier_spawner.shim import LOG_LIMIT, gang, shim_document, shim_spec
 
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -44,6 +44,7 @@ class Launcher:
         self._own_python = own_python
         self._env: dict[str, str] = dict(options.get("env", {}))
         self._preload = tuple(options.get("warm_modules", ()))
+        self._log_limit = int(options.get("log_limit", LOG_LIMIT))
         self._warm_seconds = float(options.get("warm_seconds", WARM_SECONDS))
         self._warm_limit = int(options.get("warm_limit", WARM_LIMIT))
         self._zygotes: dict[tuple[Path, int | None, tuple[int, ...], bool], Zygote] = {}
@@ -92,6 +93,7 @@ class Launcher:
                 replica.index,
                 root=str(root),
                 cache=str(self._code_cache(spec.uid)),
+                log_limit=self._log_limit,
                 groups=groups,
                 env=whose | self._environment(environments[role.image], replica, root, devices),
                 gang=gang(spec, role, "127.0.0.1", record.rendezvous) if record.rendezvous else None,
