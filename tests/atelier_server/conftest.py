@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import httpx
+import psutil
 import pytest
 
 from atelier_sdk import Client
@@ -67,3 +68,15 @@ def platform(plane: ControlPlane, tokens: dict[str, str | None]) -> Iterator[Cli
     """The platform as ada's programs see it."""
     with Client(plane.url, str(tokens["owner"])) as client:
         yield client
+
+
+@pytest.fixture
+def plane_connections(plane: ControlPlane) -> Callable[[], int]:
+    """How many connections the control plane holds from outside."""
+
+    def count() -> int:
+        assert plane.process is not None
+        held = psutil.Process(plane.process.pid).net_connections("tcp")
+        return sum(one.status == "ESTABLISHED" and one.laddr.port == plane.port for one in held)
+
+    return count

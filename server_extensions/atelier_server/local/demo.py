@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import uuid
 from pathlib import Path
 
 from atelier_core.errors import Invalid
@@ -39,7 +40,7 @@ def _copy(source: Path, target: Path) -> None:
     if target.exists():
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    fresh = target.with_name(f".{target.name}.new-{os.getpid()}")
+    fresh = target.with_name(f".{target.name}.new-{uuid.uuid4().hex}")
     try:
         shutil.copyfile(source, fresh)
         os.link(fresh, target)

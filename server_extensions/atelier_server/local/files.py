@@ -9,6 +9,7 @@ from typing import Any
 from atelier_core.errors import Forbidden, Invalid, NotFound
 from atelier_server.settings import Settings
 
+LONGEST = 1000  # characters of a path
 LARGEST = 50 * 1024**2  # of a document or a notebook
 
 
@@ -18,9 +19,13 @@ def inside(platform: Settings, path: str) -> Path:
         raise Invalid("This server's files are not in a folder of its machine.", hint="Use the server's own contents.")
     root = platform.root.resolve()
     try:
+        if len(path) > LONGEST or any(len(part.encode()) > 255 for part in path.split("/")):
+            raise ValueError("too long")
         found = (root / path.lstrip("/")).resolve()
     except (OSError, ValueError, RuntimeError):
-        raise Invalid(f"{path!r} is not a path.", code="bad_path", hint="Use a path of the file browser.") from None
+        raise Invalid(
+            f"{path[:100]!r} is not a path.", code="bad_path", hint="Use a path of the file browser."
+        ) from None
     if not found.is_relative_to(root):
         raise Forbidden(
             f"{path!r} lies outside the folder that this server shows.",
