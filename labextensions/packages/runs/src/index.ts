@@ -1,7 +1,10 @@
 import { JupyterFrontEndPlugin } from '@jupyterlab/application';
 
+import { runs } from './plugin';
+
 export { LogView, LogViewProps } from './log/LogView';
 export { ResultsView, ResultsViewProps } from './results/ResultsView';
+export { CommandIDs as RunCommandIDs } from './commands';
 
 /** The plugins of this feature. */
-export const plugins: JupyterFrontEndPlugin<unknown>[] = [];
+export const plugins: JupyterFrontEndPlugin<unknown>[] = [runs];

@@ -3,6 +3,7 @@ export * from './format';
 export * from './hooks';
 export * from './i18n';
 export * from './icons';
+export * from './input';
 export * from './list';
 export * from './notice';
 export * from './reason';

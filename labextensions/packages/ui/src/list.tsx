@@ -1,12 +1,5 @@
 import * as React from 'react';
 
-/** One row of a list. */
-export interface RowProps {
-  id: string;
-  label: string;
-  children: React.ReactNode;
-}
-
 /**
  * Rows that the keyboard walks: arrows, Home and End move, Enter opens, Space chooses.
  *
@@ -36,11 +29,11 @@ export function RowList<T>(props: {
   const move = (to: number): void => {
     const next = Math.min(items.length - 1, Math.max(0, to));
     setCurrent(idOf(items[next]));
-    const row = list.current?.querySelectorAll<HTMLElement>('[role="option"]')[next];
+    const row = list.current?.querySelectorAll<HTMLElement>('[role="row"]')[next];
     row?.focus();
   };
   const onKeyDown = (event: React.KeyboardEvent): void => {
-    if (items.length === 0 || !(event.target as HTMLElement).matches('[role="option"]')) {
+    if (items.length === 0 || !(event.target as HTMLElement).matches('[role="row"]')) {
       return;
     }
     const steps: Record<string, () => void> = {
@@ -67,16 +60,16 @@ export function RowList<T>(props: {
     <div className="at-RowList" onScroll={onScroll}>
       <div
         ref={list}
-        role="listbox"
-        aria-label={props.label}
+        role={items.length ? 'grid' : undefined}
+        aria-label={items.length ? props.label : undefined}
         aria-multiselectable={props.onChoose ? true : undefined}
         onKeyDown={onKeyDown}
       >
         {items.map((item, position) => (
           <div
             key={idOf(item)}
-            role="option"
-            aria-selected={props.chosen?.has(idOf(item)) ?? false}
+            role="row"
+            aria-selected={props.chosen?.has(idOf(item))}
             aria-label={props.nameOf(item)}
             tabIndex={position === at ? 0 : -1}
             className="at-RowList-row"
@@ -84,7 +77,7 @@ export function RowList<T>(props: {
             onClick={event => (event.ctrlKey || event.metaKey ? props.onChoose : props.onOpen)?.(item)}
             onContextMenu={event => props.onMenu?.(item, event)}
           >
-            {props.draw(item)}
+            <div role="gridcell">{props.draw(item)}</div>
           </div>
         ))}
       </div>
