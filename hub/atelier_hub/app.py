@@ -5,26 +5,31 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
 from fastapi import FastAPI
+from pydantic import ValidationError
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from traitlets import Bool, Dict, Float, Integer, List, TraitError, Unicode, default, validate
 from traitlets.config import Application
 
 from atelier_core.errors import AtelierError
+from atelier_core.flavor import DEFAULTS, Flavor
 from atelier_core.image import Image
 from atelier_hub import features
 from atelier_hub.artifacts.logs import LIMIT as LOG_LIMIT
 from atelier_hub.artifacts.logs import LogStore
 from atelier_hub.artifacts.store import ArtifactStore
+from atelier_hub.artifacts.sweep import Sweep
 from atelier_hub.auth import Authenticator
 from atelier_hub.clients.jupyterhub import HubClient
 from atelier_hub.context import DEFAULT_OUTPUT_LIMIT, Context, Settings
 from atelier_hub.crypto import Keyring
 from atelier_hub.db import Database
 from atelier_hub.db.migrate import migrate
+from atelier_hub.features.pipelines.snapshots import set_up_sweep
 from atelier_hub.features.projects.service import Roles
 from atelier_hub.feed import Feed
 from atelier_hub.http import application, serve
@@ -58,6 +63,9 @@ class AtelierHub(Application):
     backends = Dict(help='Name of a back end → {"type": entry point, its options…}.').tag(config=True)
     default_backend = Unicode(help="Where things run that do not say where.").tag(config=True)
     images = List(Dict(), help="Image definitions: name, reference, python, lock.").tag(config=True)
+    flavors = List(
+        Dict(), help="What one replica may have: name, description, cpu, memory, accelerator, accelerators, cluster."
+    ).tag(config=True)
     secret_key_file = Unicode(help="Keys for stored secrets, one per line, newest first.").tag(config=True)
     auth_cache_seconds = Float(45, min=0, max=300, help="How long a token's owner is remembered.").tag(config=True)
     max_output_bytes = Integer(DEFAULT_OUTPUT_LIMIT, min=1, help="How large one output of a step may be.").tag(
@@ -115,6 +123,10 @@ class AtelierHub(Application):
     def _default_default_backend(self) -> str:
         return "local" if "local" in self.backends else next(iter(self.backends), "")
 
+    @default("flavors")
+    def _default_flavors(self) -> list[dict[str, Any]]:
+        return [flavor.model_dump() for flavor in DEFAULTS]
+
     @validate("base_path")
     def _check_base_path(self, proposal: Any) -> str:
         path = "/" + proposal["value"].strip("/")
@@ -155,6 +167,7 @@ class AtelierHub(Application):
             single_user=self.single_user,
             max_output_bytes=self.max_output_bytes,
             images={image.name: image for image in images},
+            flavors=_check_flavors(self.flavors, self.backends),
         )
 
     def build(self) -> FastAPI:
@@ -175,7 +188,12 @@ class AtelierHub(Application):
             logs=LogStore(store, self.max_log_bytes),
             feed=Feed(db),
         )
-        return application.create(context)
+        sweep = Sweep(db, store)
+        context.provide(sweep)
+        created = application.create(context)
+        set_up_sweep(context)
+        context.background("sweep", sweep.run)
+        return created
 
     def start(self) -> None:
         """Serve until a signal comes."""
@@ -188,6 +206,23 @@ class AtelierHub(Application):
         # Threads here do a millisecond of work each; the usual 5 ms turn would be most of a short step's time.
         sys.setswitchinterval(0.0005)
         serve.run(self.build(), sockets, self.base_path)
+
+
+def _check_flavors(given: list[dict[str, Any]], backends: Mapping[str, Any]) -> tuple[Flavor, ...]:
+    flavors: dict[str, Flavor] = {}
+    for number, one in enumerate(given):
+        try:
+            flavor = Flavor.model_validate(one)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            why = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+            raise StartError(f"flavors[{number}] is not right: {why}.", hint="Correct c.AtelierHub.flavors.") from None
+        if flavor.name in flavors or (flavor.cluster and flavor.cluster not in backends):
+            double = flavor.name in flavors
+            why = "there is another of this name" if double else f"there is no back end {flavor.cluster!r}"
+            raise StartError(f"The flavor {flavor.name!r} is not right: {why}.", hint="Correct c.AtelierHub.flavors.")
+        flavors[flavor.name] = flavor
+    return tuple(flavors.values())
 
 
 def _check_data_dir(path: Path) -> None:

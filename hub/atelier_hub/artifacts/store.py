@@ -17,6 +17,7 @@ from atelier_core.errors import Invalid, NotFound, TooLarge
 from atelier_hub.http.errors import is_disk_full, storage_full
 
 CHUNK = 1024**2
+Check = Callable[[str, Iterator[bytes]], None]
 TEMPORARY = "tmp"
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
 
@@ -51,7 +52,10 @@ class ArtifactStore:
                 os.makedirs(f"{self.root}/{folder}", mode=0o700, exist_ok=True)
 
     def put_sync(self, stream: Iterable[bytes] | BinaryIO, limit: int | None = None) -> Stored:
-        """Store a stream; the same content twice is stored once."""
+        """Store a stream; the same content twice is stored once.
+
+        What is stored stays for a day (`sweep.AGE`), and after that as long as something refers to it.
+        """
         chunks = iter(lambda: stream.read(CHUNK), b"") if hasattr(stream, "read") else stream
         upload = self.upload(limit)
         try:
@@ -62,8 +66,11 @@ class ArtifactStore:
             upload.abort()
             raise
 
-    async def put(self, stream: AsyncIterable[bytes], limit: int | None = None) -> Stored:
-        """`put_sync` for a request body; disk work happens in a thread, at most a few chunks are in memory."""
+    async def put(self, stream: AsyncIterable[bytes], limit: int | None = None, check: Check | None = None) -> Stored:
+        """`put_sync` for a request body; disk work happens in a thread, at most a few chunks are in memory.
+
+        `check` looks at digest and content before they are stored, and raises if they must not be.
+        """
         upload = await asyncio.to_thread(self.upload, limit)
         try:
             held = bytearray()
@@ -74,7 +81,7 @@ class ArtifactStore:
                     held.clear()
             if held:
                 await asyncio.to_thread(upload.write, bytes(held))
-            return await asyncio.to_thread(upload.finish)
+            return await asyncio.to_thread(upload.finish, check)
         except BaseException:
             upload.abort()
             raise
@@ -144,16 +151,31 @@ class Upload:
         self._hash.update(data)
         guarded(lambda: self._file.write(data))
 
-    def finish(self) -> Stored:
+    def finish(self, check: Check | None = None) -> Stored:
         """Make it visible under its digest."""
         digest = f"sha256:{self._hash.hexdigest()}"
         guarded(self._close)
+        if check is not None:
+            check(digest, read_range(self._store.fs.open(self._temporary, "rb"), 0, None))
         path = self._store.path(digest)
-        if self._store.fs.exists(path):
+        if self._renewed(path):
             self._store.fs.rm_file(self._temporary)
         else:
             guarded(lambda: self._store.place(self._temporary, path))
         return Stored(digest, self._size)
+
+    def _renewed(self, path: str) -> bool:
+        """Whether the content is there; from now on it is as young as if it had just come, so that no sweep takes it.
+
+        Elsewhere than on a disk an object gets a new age only by being written again.
+        """
+        try:
+            if self._store.local:
+                os.utime(path)
+                return True
+        except FileNotFoundError:
+            pass
+        return False
 
     def _close(self) -> None:
         if self._store.local:
