@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from fastapi import Depends, Request
 from sqlalchemy.orm import Session
 
+from atelier_core.flavor import DEFAULTS, Flavor
 from atelier_core.image import Image
 from atelier_hub.auth import AttemptTokens, Authenticator
 from atelier_hub.clients.jupyterhub import HubClient
@@ -39,6 +40,7 @@ class Settings:
     single_user: bool = False
     max_output_bytes: int = DEFAULT_OUTPUT_LIMIT
     images: Mapping[str, Image] = field(default_factory=dict)
+    flavors: tuple[Flavor, ...] = DEFAULTS
 
     def url_for(self, backend_type: str) -> str:
         """Where workloads of a back end reach the API: on this machine by loopback, else by the advertised URL."""

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI
-from fastapi.routing import RouteContext, iter_route_contexts
+from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from pydantic import BaseModel
 
 from atelier_hub import features
@@ -70,6 +70,11 @@ def api_routes(app: FastAPI) -> list[RouteContext]:
     return list(iter_route_contexts(app.routes))
 
 
+def operation_id(route: APIRoute) -> str:
+    """What generated clients call an operation: the function's name, of which there is one in all features."""
+    return route.name
+
+
 def create(context: Context) -> FastAPI:
     """The application around `context`; fails if a route does not say who may call it."""
     for module in features.modules("startup"):
@@ -83,6 +88,7 @@ def create(context: Context) -> FastAPI:
         openapi_url=None,
         responses=ERRORS,
         redirect_slashes=False,
+        generate_unique_id_function=operation_id,
     )
     app.state.context = context
     for one in routers():

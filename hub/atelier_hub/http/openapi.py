@@ -16,7 +16,12 @@ TARGET = Path("docs/openapi.json")
 
 def document() -> dict[str, Any]:
     """The description, without starting or reading anything; paths are relative to `{base_path}/api`."""
-    app = FastAPI(title="Atelier", version=application.VERSION, responses=application.ERRORS)
+    app = FastAPI(
+        title="Atelier",
+        version=application.VERSION,
+        responses=application.ERRORS,
+        generate_unique_id_function=application.operation_id,
+    )
     for router in application.routers():
         app.include_router(router)
     described = app.openapi()

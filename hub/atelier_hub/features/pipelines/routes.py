@@ -1,4 +1,4 @@
-"""REST of pipelines: snapshots, revisions, runs, steps, their logs, results and artifacts; templates and images."""
+"""REST of pipelines: snapshots, revisions, runs, steps, their logs, results and artifacts."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from atelier_core.errors import NotFound
 from atelier_core.states import State
 from atelier_hub.auth import Access, require
-from atelier_hub.context import Context, Ctx
+from atelier_hub.context import Ctx
 from atelier_hub.engine.driver import Driver
 from atelier_hub.engine.routes import router as attempts
 from atelier_hub.features.pipelines import results, service, snapshots
-from atelier_hub.features.pipelines.offer import Offer, image_body, template_body, template_summary
+from atelier_hub.features.pipelines.catalog import router as catalog
+from atelier_hub.features.pipelines.offer import Offer
 from atelier_hub.features.pipelines.reconcile import Runs
 from atelier_hub.features.pipelines.results import ArtifactBody, AttemptBody
 from atelier_hub.features.pipelines.service import ProblemBody, Revision, RevisionDocument, Run, Step
@@ -25,6 +25,7 @@ from atelier_hub.http.paging import Page, PagingQuery
 
 router = APIRouter(tags=["pipelines"])
 router.include_router(attempts)
+router.include_router(catalog)
 
 Reader = Annotated[Access, Depends(require("runs:read"))]
 Writer = Annotated[Access, Depends(require("runs:write"))]
@@ -231,45 +232,3 @@ def artifact_content(
 def _sandboxed() -> dict[str, str]:
     """What steps wrote is never trusted by a browser."""
     return {"Content-Security-Policy": "sandbox; default-src 'none'", "X-Content-Type-Options": "nosniff"}
-
-
-@router.get("/templates")
-def list_templates(ctx: Ctx, access: Annotated[Access, Depends(require("signed-in"))]) -> Page[dict[str, Any]]:
-    """The templates that pipelines may use."""
-    return Page(items=[template_summary(one) for one in ctx.get(Offer).templates])
-
-
-@router.get("/templates/{name}")
-def get_template(name: Id, ctx: Ctx, access: Annotated[Access, Depends(require("signed-in"))]) -> dict[str, Any]:
-    """One template with its parameter form and its documentation."""
-    offer = ctx.get(Offer)
-    found = offer.templates.find(name)
-    if found is None:
-        raise NotFound(f"There is no template {name!r}.", hint=offer.templates.similar(name))
-    return template_body(offer, found)
-
-
-@router.get("/images")
-def list_images(ctx: Ctx, access: Annotated[Access, Depends(require("signed-in"))]) -> Page[dict[str, Any]]:
-    """The images that steps may run in."""
-    return Page(items=[image_body(one) for one in ctx.get(Offer).images.values()])
-
-
-@router.get("/backends")
-def list_backends(ctx: Ctx, access: Annotated[Access, Depends(require("signed-in"))]) -> Page[dict[str, Any]]:
-    """The back ends that runs may use."""
-    return Page(items=_backends(ctx))
-
-
-def _backends(ctx: Context) -> list[dict[str, Any]]:
-    driver = ctx.get(Driver)
-    default = ctx.get(Offer).default_backend
-    return [
-        {
-            "name": name,
-            "default": name == default,
-            "capabilities": sorted(backend.capabilities),
-            "reachable": driver.is_open(name),
-        }
-        for name, backend in sorted(driver.backends.items())
-    ]
