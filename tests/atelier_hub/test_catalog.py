@@ -20,7 +20,7 @@ def test_palette_and_form(person: Callable[..., Person]) -> None:
     assert split["label"] and split["inputs"]["data"]["type"] == "dataset" and "parameters" not in split
     body = http.get("/templates/data-split").json()
     assert {name: body[name] for name in split} == split
-    assert body["parameters"]["type"] == "object" and body["readme"].startswith("#") and body["demo"]["parameters"]
+    assert body["parameters"]["type"] == "object" and body["readme"].startswith("#") and body["demo"]["inputs"]
     missing = http.get("/templates/data-splat")
     assert missing.status_code == 404 and "data-split" in missing.json()["hint"]
 
