@@ -10,7 +10,9 @@ from typing import Any, TypeVar
 import click
 
 from atelier_cli.output import Output
+from atelier_core.errors import NotFound
 from atelier_sdk import Client
+from atelier_sdk.models import Project
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -50,11 +52,17 @@ class Session:
 
     def _personal_project(self) -> str:
         me = self.client.me()
-        if me.name in me.projects:
+        if me.name in me.projects and _is_own(self.client.projects.get(me.name), me.name):
             return me.name
         # A user name that no project can have stands for a personal project of a similar name.
-        own = (one.name for one in self.client.projects.list() if one.personal and one.created_by == me.name)
-        return next(own, me.name)
+        own = next((one.name for one in self.client.projects.list() if _is_own(one, me.name)), None)
+        if own is None:
+            raise NotFound(
+                f"{me.name!r} has no project of their own here.",
+                code="no_project",
+                hint="Name a project: --project NAME, or set ATELIER_PROJECT.",
+            )
+        return own
 
     def connect_to(self, url: str, token: str) -> None:
         """Use this platform, not the one that was signed in to."""
@@ -70,6 +78,10 @@ class Session:
         """Close the connection."""
         if self._client is not None:
             self._client.close()
+
+
+def _is_own(project: Project, user: str) -> bool:
+    return project.personal and project.created_by == user
 
 
 def command_options(function: F) -> F:

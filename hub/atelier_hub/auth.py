@@ -22,6 +22,7 @@ from atelier_hub.clients.jupyterhub import HubClient
 SERVICE_SCOPES = frozenset({"access:services", "access:services!service=atelier", "custom:atelier:use"})
 ADMIN_SCOPE = "custom:atelier:admin"
 ATTEMPT_PREFIX = "atat_"
+SERVICE_PREFIX = "service:"
 
 
 class Role(StrEnum):
@@ -102,7 +103,7 @@ class ProjectRoles(Protocol):
         """Whether the project exists, and the actor's role there."""
 
     def first_contact(self, actor: Actor) -> None:
-        """Called when an actor shows up for the first time since the start."""
+        """Called when an actor shows up for the first time since the start; raises `Forbidden` to keep them out."""
 
 
 def token_of(request: Request) -> str | None:
@@ -168,8 +169,14 @@ def _to_actor(model: dict[str, Any] | None) -> Actor | None:
             hint="Make a new token with the scope access:services!service=atelier, or restart your server to get one.",
         )
     kind = model.get("kind", "user")
-    # A hub service may have the name of a user; it must never become that user.
-    name = model["name"] if kind == "user" else f"service:{model['name']}"
+    # A hub service may have the name of a user; it must never become that user, nor a user the service.
+    if kind == "user" and model["name"].startswith(SERVICE_PREFIX):
+        raise Forbidden(
+            f"{model['name']!r} is a name that only services have here.",
+            code="reserved_name",
+            hint="Ask an administrator of the hub for another user name.",
+        )
+    name = model["name"] if kind == "user" else SERVICE_PREFIX + model["name"]
     return Actor(name=name, kind=kind, groups=frozenset(model.get("groups") or ()), admin=admin)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from atelier_cli import exits
+from atelier_sdk import Credentials, credentials
 from tests.atelier_cli.conftest import Shell
 from tests.harness.control_plane import ControlPlane, pipeline
 
@@ -199,3 +200,17 @@ def test_projects_members_and_secrets(shell: NewShell) -> None:
     assert anna.run("project", "remove", ben.name, "--project", name).returncode == exits.OK
     assert anna.run("project", "delete", name, "--yes").returncode == exits.OK
     assert name not in anna.run("project", "list").stdout
+
+
+def test_whose_name_is_a_project_of_others_is_told(shell: NewShell, platform: ControlPlane, tmp_path: Path) -> None:
+    """The command must not take that project for theirs."""
+    owner = shell()
+    owner.client.projects.create("newcomer")
+    owner.client.members.set("newcomer", "newcomer", "member")
+    late = Shell(tmp_path / "late", "newcomer", platform.hub.add_user("newcomer"), owner.client)
+    credentials.save(Credentials(url=platform.url, token=late.token), late.home / ".config/atelier/credentials.json")
+    done = late.run("pipeline", "list")
+    assert done.returncode != 0 and "There is a project 'newcomer' that is not yours" in done.stderr
+    assert "administrator" in done.stderr and done.stdout == ""
+    owner.client.projects.delete("newcomer")
+    assert late.run("pipeline", "list").returncode == 0

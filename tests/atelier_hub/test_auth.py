@@ -70,6 +70,14 @@ def test_a_hub_service_never_becomes_a_user(server: Server, hub: TestHub) -> Non
     assert answer.status_code == 403
 
 
+def test_a_user_with_the_name_of_a_service_stays_out(server: Server, person: NewPerson) -> None:
+    owner = person()
+    member = {"kind": "user", "name": "service:nightly", "role": "owner"}
+    owner.http.post(f"/projects/{owner.name}/members", json=member).raise_for_status()
+    answer = person(name="service:nightly").http.get(f"/projects/{owner.name}")
+    assert (answer.status_code, answer.json()["code"]) == (403, "reserved_name") and answer.json()["hint"]
+
+
 def test_revoked_tokens_die_at_once_where_it_matters(server: Server, hub: TestHub, person: NewPerson) -> None:
     alice = person()
     assert alice.http.get(f"/projects/{alice.name}/secrets").status_code == 200

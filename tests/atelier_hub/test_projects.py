@@ -82,9 +82,26 @@ def test_projects_and_users_share_their_names(owner: Person, person: NewPerson, 
 
 
 def test_a_user_whose_name_a_project_took_does_not_get_in(owner: Person, project: str, person: NewPerson) -> None:
+    """Not even as a member: they would take it for their own, and put their secrets where others read them."""
+    member = {"kind": "user", "name": project, "role": "member"}
+    owner.http.post(f"/projects/{project}/members", json=member).raise_for_status()
     late = person(name=project)
-    assert late.http.get("/me").json()["projects"] == {}
-    assert late.http.get(f"/projects/{project}").status_code == 404
+    for path in ("/me", "/projects", f"/projects/{project}"):
+        answer = late.http.get(path)
+        assert (answer.status_code, answer.json()["code"]) == (403, "name_taken")
+    assert "users and projects share their names" in answer.json()["message"] and answer.json()["hint"]
+    owner.http.delete(f"/projects/{project}", headers=ANY).raise_for_status()
+    own = late.http.get(f"/projects/{project}").json()  # as soon as the name is free
+    assert (own["personal"], own["created_by"]) == (True, project)
+    assert owner.http.get(f"/projects/{project}").status_code == 404
+
+
+def test_nobody_gets_the_personal_project_of_another(server: Server, person: NewPerson) -> None:
+    """Names that no path can hold are written another way, which somebody else may have as a name."""
+    first = person(name="two words")
+    (written,) = first.http.get("/me").json()["projects"]
+    answer = person(name=written).http.get("/me")
+    assert written != "two words" and (answer.status_code, answer.json()["code"]) == (403, "name_taken")
 
 
 def test_unknown_back_ends_and_fields_are_refused(owner: Person, project: str) -> None:

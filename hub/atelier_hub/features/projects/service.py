@@ -14,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from atelier_core.errors import Conflict, Invalid, NotFound
+from atelier_core.errors import Conflict, Forbidden, Invalid, NotFound
 from atelier_core.names import check_project_name, slug
 from atelier_hub.auth import RANK, Actor, Role
 from atelier_hub.clients.jupyterhub import HubClient
@@ -102,16 +102,29 @@ class Roles:
         return role is not None or session.get(ProjectRow, project) is not None, role
 
     def first_contact(self, actor: Actor) -> None:
-        """Make the user's personal project, unless it is there."""
+        """Make the user's personal project, unless it is there.
+
+        Users and projects share their names, and files, namespaces and defaults go by them: who comes with a name that
+        a project of others has is not let in, or would work in that project and take it for their own.
+        """
         name = personal_name(actor.name)
-        with self._db.read() as session:
-            found = session.get(ProjectRow, name)
+        found = self._project(name)
         if found is None:
             # Another replica, or another request of the same user, may have been first: then it is there now.
             with suppress(IntegrityError), self._db.write() as session:
                 _insert(session, ProjectRow(name=name, personal=True), actor)
-        elif not found.personal:
-            log.warning("user %s gets no personal project: a shared project has that name", actor.name)
+            found = self._project(name)
+        if found is None or not found.personal or found.created_by != actor.name:
+            log.warning("user %s is not let in: the project %s is somebody else's", actor.name, name)
+            raise Forbidden(
+                f"There is a project {name!r} that is not yours, and users and projects share their names.",
+                code="name_taken",
+                hint="Ask an administrator for another user name, or the project's owner to delete it.",
+            )
+
+    def _project(self, name: str) -> ProjectRow | None:
+        with self._db.read() as session:
+            return session.get(ProjectRow, name)
 
 
 def _insert(session: Session, row: ProjectRow, actor: Actor) -> None:

@@ -13,7 +13,7 @@ from atelier_hub.db import Base, Versioned, now
 
 
 class ProjectRow(Versioned, Base):
-    """A project; `owner` is set for a personal project only."""
+    """A project; a personal one is that of the user in `created_by`."""
 
     __tablename__ = "projects"
 
