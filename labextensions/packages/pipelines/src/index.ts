@@ -1,3 +1,8 @@
 import { JupyterFrontEndPlugin } from '@jupyterlab/application';
 
-export const plugins: JupyterFrontEndPlugin<unknown>[] = [];
+import { pipelines } from './plugin';
+
+export { CommandIDs as PipelineCommandIDs } from './commands';
+
+/** The plugins of this feature. */
+export const plugins: JupyterFrontEndPlugin<unknown>[] = [pipelines];

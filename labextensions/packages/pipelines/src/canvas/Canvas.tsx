@@ -1,0 +1,238 @@
+import {
+  Background,
+  Connection,
+  Controls,
+  EdgeChange,
+  FinalConnectionState,
+  IsValidConnection,
+  MiniMap,
+  NodeChange,
+  NodeTypes,
+  Panel as FlowPanel,
+  ReactFlow,
+  ReactFlowProvider,
+  useReactFlow
+} from '@xyflow/react';
+import { Notification } from '@jupyterlab/apputils';
+import React, { useCallback, useEffect, useMemo, useRef, useState } from 'react';
+
+import { move } from '../document/edits';
+import { IN_PORT, OUT_PORT, Place } from '../document/types';
+import { useSignalValue } from '../model/react';
+import { PipelineView } from '../model/view';
+import { usePanel } from '../panels/services';
+import { CommentNode } from './CommentNode';
+import { connection, refusal, Wish } from './connect';
+import { ConnectHint } from './ConnectHint';
+import { useDrop } from './drop';
+import { EmptyCanvas } from './EmptyCanvas';
+import { CanvasEdge, CanvasNode, Drawer } from './flow';
+import { NODE_WIDTH } from './geometry';
+import { SearchBox } from './SearchBox';
+import { StepNode } from './StepNode';
+import { useClipboard } from './useClipboard';
+
+const NODE_TYPES: NodeTypes = { step: StepNode, comment: CommentNode };
+const MINIMAP_FROM = 12;
+const FIT = { padding: 0.15, maxZoom: 1 };
+
+/** The steps of a pipeline and how they hang together. */
+export function Canvas(): React.JSX.Element {
+  return (
+    <ReactFlowProvider>
+      <Flow />
+    </ReactFlowProvider>
+  );
+}
+
+function wishOf(connection: Connection | CanvasEdge): Wish {
+  return {
+    source: connection.source,
+    output: connection.sourceHandle ?? OUT_PORT,
+    target: connection.target,
+    input: connection.targetHandle ?? IN_PORT
+  };
+}
+
+function useDrawn(view: PipelineView): {
+  nodes: CanvasNode[];
+  edges: CanvasEdge[];
+  setDragged: (places: ReadonlyMap<string, Place>) => void;
+} {
+  const drawer = useMemo(() => new Drawer(), [view]);
+  const document = useSignalValue(view.file.documentChanged, () => view.document);
+  const selection = useSignalValue(view.changed, () => view.selection);
+  const templates = useSignalValue(view.catalog.changed, () => view.catalog.templates);
+  const [dragged, setDragged] = useState<ReadonlyMap<string, Place>>(new Map());
+  const drawn = useMemo(
+    () => drawer.nodes(document, view.catalog, selection),
+    [drawer, document, view, selection, templates]
+  );
+  const edges = useMemo(
+    () => drawer.edges(document, new Set(selection.edges)),
+    [drawer, document, selection.edges, drawn]
+  );
+  const nodes = useMemo(
+    () =>
+      dragged.size
+        ? drawn.map(node =>
+            dragged.has(node.id) ? { ...node, position: dragged.get(node.id) as Place } : node
+          )
+        : drawn,
+    [drawn, dragged]
+  );
+  return { nodes, edges, setDragged };
+}
+
+function useChanges(view: PipelineView, setDragged: (places: ReadonlyMap<string, Place>) => void) {
+  const moving = useRef(new Map<string, Place>());
+  const onNodesChange = useCallback(
+    (changes: NodeChange<CanvasNode>[]) => {
+      const done = new Map<string, Place>();
+      let ids: Set<string> | null = null;
+      for (const change of changes) {
+        if (change.type === 'position' && change.position) {
+          (change.dragging ? moving.current : done).set(change.id, change.position);
+        } else if (change.type === 'select') {
+          ids ??= new Set(view.selection.ids);
+          ids[change.selected ? 'add' : 'delete'](change.id);
+        }
+      }
+      if (ids) {
+        view.selection = { ids, edges: view.selection.edges };
+      }
+      if (done.size) {
+        moving.current.clear();
+        setDragged(new Map());
+        view.edit(move(done), `move ${[...done.keys()].join()}`);
+      } else if (moving.current.size) {
+        setDragged(new Map(moving.current));
+      }
+    },
+    [view, setDragged]
+  );
+  const onEdgesChange = useCallback(
+    (changes: EdgeChange<CanvasEdge>[]) => {
+      const edges = new Set(view.selection.edges);
+      for (const change of changes) {
+        if (change.type === 'select') {
+          edges[change.selected ? 'add' : 'delete'](change.id);
+        }
+      }
+      view.selection = { ids: view.selection.ids, edges: [...edges] };
+    },
+    [view]
+  );
+  return { onNodesChange, onEdgesChange };
+}
+
+function useConnect(view: PipelineView) {
+  const { trans } = usePanel();
+  const isValid = useCallback<IsValidConnection<CanvasEdge>>(
+    wanted => !view.readOnly && refusal(view, trans, wishOf(wanted as Connection)) === '',
+    [view, trans]
+  );
+  const onConnect = useCallback((made: Connection) => view.edit(connection(view, wishOf(made))), [view]);
+  const onConnectEnd = useCallback(
+    (_event: unknown, state: FinalConnectionState) => {
+      const wish = wishOfState(state);
+      const why = wish && state.isValid === false ? refusal(view, trans, wish) : '';
+      if (why) {
+        Notification.warning(why, { autoClose: 5000 });
+      }
+    },
+    [view, trans]
+  );
+  return { isValid, onConnect, onConnectEnd };
+}
+
+/** What a person who drags an edge wants, whichever end they began at; null while they are nowhere. */
+export function wishOfState(state: Pick<FinalConnectionState, 'fromHandle' | 'toHandle'>): Wish | null {
+  const { fromHandle: from, toHandle: to } = state;
+  if (!from || !to || from.type === to.type) {
+    return null;
+  }
+  const [source, target] = from.type === 'source' ? [from, to] : [to, from];
+  return {
+    source: source.nodeId,
+    output: source.id ?? OUT_PORT,
+    target: target.nodeId,
+    input: target.id ?? IN_PORT
+  };
+}
+
+function useShow(view: PipelineView): void {
+  const flow = useReactFlow<CanvasNode, CanvasEdge>();
+  useEffect(() => {
+    const show = (_view: unknown, ids: readonly string[]): void => {
+      const nodes = ids.length ? ids.map(id => ({ id })) : undefined;
+      void flow.fitView({ ...FIT, nodes, duration: 200, minZoom: nodes ? 0.6 : undefined });
+    };
+    view.showAsked.connect(show);
+    return () => void view.showAsked.disconnect(show);
+  }, [flow, view]);
+}
+
+function Flow(): React.JSX.Element {
+  const { view, trans } = usePanel();
+  const root = useRef<HTMLDivElement>(null);
+  const { nodes, edges, setDragged } = useDrawn(view);
+  const changes = useChanges(view, setDragged);
+  const { isValid, onConnect, onConnectEnd } = useConnect(view);
+  const readOnly = useSignalValue(view.changed, () => view.readOnly);
+  useShow(view);
+  useDrop(root, view);
+  const clipboard = useClipboard(view);
+  return (
+    <div
+      ref={root}
+      className="at-Canvas"
+      tabIndex={-1}
+      aria-label={trans.__('Pipeline canvas')}
+      role="region"
+      {...clipboard}
+    >
+      <ReactFlow<CanvasNode, CanvasEdge>
+        nodes={nodes}
+        edges={edges}
+        nodeTypes={NODE_TYPES}
+        onNodesChange={changes.onNodesChange}
+        onEdgesChange={changes.onEdgesChange}
+        onConnect={onConnect}
+        onConnectEnd={onConnectEnd}
+        isValidConnection={isValid}
+        onNodeDoubleClick={(_event, node) => node.type === 'step' && view.goTo({ node: node.id, field: '' })}
+        nodesDraggable={!readOnly}
+        nodesConnectable={!readOnly}
+        deleteKeyCode={null}
+        multiSelectionKeyCode={['Shift', 'Control', 'Meta']}
+        onlyRenderVisibleElements
+        elevateEdgesOnSelect
+        minZoom={0.05}
+        maxZoom={2}
+        snapToGrid
+        snapGrid={SNAP}
+        fitView
+        fitViewOptions={FIT}
+        defaultEdgeOptions={EDGE_OPTIONS}
+        proOptions={ATTRIBUTION}
+        connectionRadius={24}
+      >
+        <Background gap={20} />
+        <Controls showInteractive={false} aria-label={trans.__('Zoom')} />
+        {nodes.length >= MINIMAP_FROM && (
+          <MiniMap pannable zoomable nodeStrokeWidth={NODE_WIDTH / 40} ariaLabel={trans.__('Overview')} />
+        )}
+        <FlowPanel position="top-center">
+          <ConnectHint />
+          <SearchBox />
+        </FlowPanel>
+        {nodes.length === 0 && <EmptyCanvas />}
+      </ReactFlow>
+    </div>
+  );
+}
+
+const SNAP: [number, number] = [10, 10];
+const EDGE_OPTIONS = { interactionWidth: 14 };
+const ATTRIBUTION = { hideAttribution: false };

@@ -1,0 +1,186 @@
+import { all, Event, Feed, FeedState, IAtelier, Run, State, Step, unwrap } from '@atelier/api';
+import { IDisposable } from '@lumino/disposable';
+import { ISignal, Signal } from '@lumino/signaling';
+
+import { JsonObject, number, object, text } from '../document/types';
+
+/** States after which nothing more happens. */
+export const FINAL: ReadonlySet<State> = new Set<State>(['done', 'failed', 'stopped', 'skipped']);
+const SETTLE = 150;
+const MOST_LOOKED_AT = 8;
+
+/** A run as it goes: its steps by node, kept true by the feed; after the platform was away it is read anew. */
+export class LiveRun implements IDisposable {
+  constructor(
+    private readonly atelier: IAtelier,
+    run: Run
+  ) {
+    this._run = run;
+    atelier.feed.event.connect(this.onEvent, this);
+    atelier.feed.stateChanged.connect(this.onFeed, this);
+  }
+
+  get run(): Run {
+    return this._run;
+  }
+
+  get isOver(): boolean {
+    return FINAL.has(this._run.state);
+  }
+
+  get isDisposed(): boolean {
+    return this._isDisposed;
+  }
+
+  /** Emitted when the run itself changed. */
+  get runChanged(): ISignal<this, Run> {
+    return this._runChanged;
+  }
+
+  /** Emitted with the node whose step changed, or null for all. */
+  get stepChanged(): ISignal<this, string | null> {
+    return this._stepChanged;
+  }
+
+  /** The step that a node became. */
+  step(node: string): Step | undefined {
+    return this.byNode.get(node);
+  }
+
+  get steps(): readonly Step[] {
+    return [...this.byNode.values()];
+  }
+
+  /** Read the run and its steps as they stand. */
+  async refresh(): Promise<void> {
+    const path = { project: this._run.project, run: this._run.id };
+    const [run, steps] = await Promise.all([
+      unwrap(this.atelier.rest.GET('/projects/{project}/runs/{run}', { params: { path } })),
+      all(cursor =>
+        this.atelier.rest.GET('/projects/{project}/runs/{run}/steps', {
+          params: { path, query: { limit: 500, cursor } }
+        })
+      )
+    ]);
+    if (this._isDisposed) {
+      return;
+    }
+    this.byNode = new Map(steps.map(step => [step.node, step]));
+    this.byName = new Map(steps.map(step => [step.name, step.node]));
+    this._run = run;
+    this._runChanged.emit(run);
+    this._stepChanged.emit(null);
+  }
+
+  /** Ask for the run to end. */
+  async cancel(): Promise<void> {
+    const path = { project: this._run.project, run: this._run.id };
+    await unwrap(this.atelier.rest.POST('/projects/{project}/runs/{run}/cancel', { params: { path } }));
+  }
+
+  dispose(): void {
+    this._isDisposed = true;
+    window.clearTimeout(this.timer);
+    Signal.clearData(this);
+  }
+
+  private onEvent(_feed: Feed, event: Event): void {
+    if (event.subject_kind === 'step' && event.subject.startsWith(`${this._run.id}/`)) {
+      this.moveStep(event);
+    } else if (event.subject_kind === 'run' && event.subject === this._run.id) {
+      this.moveRun(event);
+    }
+  }
+
+  private moveStep(event: Event): void {
+    const data = object(event.data as JsonObject);
+    const node = this.byName.get(text(data.step));
+    const before = node === undefined ? undefined : this.byNode.get(node);
+    if (node === undefined || !before) {
+      this.soon();
+      return;
+    }
+    const state = (text(data.state) || before.state) as State;
+    const step: Step = {
+      ...before,
+      state,
+      reason: text(data.reason),
+      message: text(data.message),
+      attempt: number(data.attempt, before.attempt),
+      exit_code: typeof data.exit_code === 'number' ? data.exit_code : before.exit_code,
+      started_at: state === 'running' ? (before.started_at ?? event.at) : before.started_at,
+      ended_at: FINAL.has(state) ? (before.ended_at ?? event.at) : before.ended_at
+    };
+    this.byNode.set(node, step);
+    this._stepChanged.emit(node);
+  }
+
+  private moveRun(event: Event): void {
+    const data = object(event.data as JsonObject);
+    const state = (text(data.state) || this._run.state) as State;
+    this._run = { ...this._run, state, reason: text(data.reason), message: text(data.message) };
+    this._runChanged.emit(this._run);
+    if (FINAL.has(state)) {
+      this.soon();
+    }
+  }
+
+  private onFeed(_feed: Feed, state: FeedState): void {
+    if (state === 'live') {
+      this.soon();
+    }
+  }
+
+  private soon(): void {
+    window.clearTimeout(this.timer);
+    this.timer = window.setTimeout(() => void this.refresh().catch(() => undefined), SETTLE);
+  }
+
+  private _run: Run;
+  private byNode = new Map<string, Step>();
+  private byName = new Map<string, string>();
+  private timer = 0;
+  private _isDisposed = false;
+  private readonly _runChanged = new Signal<this, Run>(this);
+  private readonly _stepChanged = new Signal<this, string | null>(this);
+}
+
+/** The newest run of a pipeline, or null: its revision has the file's name and the document's own id. */
+export async function newestRun(
+  atelier: IAtelier,
+  project: string,
+  path: string,
+  document: string
+): Promise<Run | null> {
+  const params = { path: { project }, query: { limit: 100 } };
+  const [runs, revisions] = await Promise.all([
+    unwrap(atelier.rest.GET('/projects/{project}/runs', { params })),
+    unwrap(atelier.rest.GET('/projects/{project}/revisions', { params }))
+  ]);
+  const named = new Set(
+    revisions.items.filter(one => basename(one.path) === basename(path)).map(one => one.id)
+  );
+  const same = new Map<string, boolean>();
+  for (const run of runs.items.filter(one => named.has(one.revision))) {
+    if (!same.has(run.revision) && same.size < MOST_LOOKED_AT) {
+      same.set(run.revision, (await documentOf(atelier, run)).id === document);
+    }
+    if (same.get(run.revision)) {
+      return run;
+    }
+  }
+  return null;
+}
+
+/** The document that a run was made of. */
+export async function documentOf(atelier: IAtelier, run: Run): Promise<JsonObject> {
+  const path = { project: run.project, revision: run.revision };
+  const found = await unwrap(
+    atelier.rest.GET('/projects/{project}/revisions/{revision}', { params: { path } })
+  );
+  return found.document as JsonObject;
+}
+
+function basename(path: string): string {
+  return path.split('/').pop() ?? '';
+}

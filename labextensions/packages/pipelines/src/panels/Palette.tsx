@@ -1,0 +1,149 @@
+import { IconButton } from '@atelier/ui';
+import { caretDownIcon, caretRightIcon, FilterBox, infoIcon, LabIcon } from '@jupyterlab/ui-components';
+import { notebookIcon, pythonIcon, rKernelIcon } from '@jupyterlab/ui-components';
+import React, { useMemo, useState } from 'react';
+
+import { PALETTE_MIME } from '../canvas/drop';
+import { TemplateSummary } from '../document/ports';
+import { templateIcon } from '../icons';
+import { addGeneric, addTemplate } from '../model/actions';
+import { useSignalValue } from '../model/react';
+import { usePanel } from './services';
+import { showDocs } from './docs';
+
+/** Something that becomes a step. */
+interface Item {
+  key: string;
+  label: string;
+  description: string;
+  category: string;
+  icon: LabIcon;
+  dragged: Record<string, string>;
+  add: () => void;
+  template?: TemplateSummary;
+}
+
+type Accepts = (text: string) => boolean;
+const ALL: Accepts = () => true;
+
+function useItems(): Item[] {
+  const panel = usePanel();
+  const { view, trans } = panel;
+  const templates = useSignalValue(view.catalog.changed, () => view.catalog.templates);
+  return useMemo(() => {
+    const generic = (op: string, label: string, icon: LabIcon, description: string): Item => ({
+      key: op,
+      label,
+      icon,
+      description,
+      category: trans.__('Your own files'),
+      dragged: { op, label: label.toLowerCase() },
+      add: () => addGeneric(view, op, label.toLowerCase(), null)
+    });
+    const own = [
+      generic('execute-notebook-node', trans.__('Notebook'), notebookIcon, trans.__('Runs a notebook.')),
+      generic(
+        'execute-python-node',
+        trans.__('Python script'),
+        pythonIcon,
+        trans.__('Runs a Python script.')
+      ),
+      generic('execute-r-node', trans.__('R script'), rKernelIcon, trans.__('Runs an R script.'))
+    ];
+    const others = templates.map(template => ({
+      key: `${template.name}@${template.version}`,
+      label: template.label,
+      description: template.description,
+      category: template.category,
+      icon: templateIcon,
+      dragged: { template: template.name },
+      add: () => addTemplate(view, template, null),
+      template
+    }));
+    return [...own, ...others];
+  }, [view, trans, templates]);
+}
+
+/** What steps are made of, by category; drag one onto the canvas, or press Enter on it. */
+export function Palette(): React.JSX.Element {
+  const { trans } = usePanel();
+  const items = useItems();
+  const [accepts, setAccepts] = useState<{ text: Accepts }>({ text: ALL });
+  const shown = items.filter(item =>
+    [item.label, item.description, item.key, item.category].some(about => accepts.text(about))
+  );
+  const categories = [...new Set(shown.map(item => item.category))];
+  return (
+    <div className="at-Palette" role="region" aria-label={trans.__('Templates')}>
+      <div className="at-Palette-search">
+        <FilterBox
+          placeholder={trans.__('Search templates')}
+          useFuzzyFilter={false}
+          updateFilter={filter => setAccepts({ text: about => filter(about) !== null })}
+          caseSensitive={false}
+        />
+      </div>
+      <div className="at-Palette-list">
+        {categories.map(category => (
+          <Category key={category} name={category} items={shown.filter(item => item.category === category)} />
+        ))}
+        {!shown.length && <p className="at-Empty">{trans.__('No template has these words.')}</p>}
+      </div>
+    </div>
+  );
+}
+
+function Category(props: { name: string; items: Item[] }): React.JSX.Element {
+  const [open, setOpen] = useState(true);
+  const Caret = open ? caretDownIcon : caretRightIcon;
+  return (
+    <section className="at-Palette-category">
+      <button className="at-Palette-heading" aria-expanded={open} onClick={() => setOpen(!open)}>
+        <Caret.react tag="span" />
+        <span>{props.name}</span>
+      </button>
+      {open && props.items.map(item => <PaletteItem key={item.key} item={item} />)}
+    </section>
+  );
+}
+
+function PaletteItem(props: { item: Item }): React.JSX.Element {
+  const panel = usePanel();
+  const { item } = props;
+  const { trans, view } = panel;
+  const readOnly = useSignalValue(view.changed, () => view.readOnly);
+  const { template } = item;
+  return (
+    <div
+      className="at-Palette-item"
+      role="button"
+      tabIndex={0}
+      aria-disabled={readOnly}
+      draggable={!readOnly}
+      title={item.description}
+      data-item={item.key}
+      onDragStart={event => {
+        event.dataTransfer.setData(PALETTE_MIME, JSON.stringify(item.dragged));
+        event.dataTransfer.effectAllowed = 'copy';
+      }}
+      onKeyDown={event => {
+        if (event.key === 'Enter' && event.target === event.currentTarget && !readOnly) {
+          item.add();
+        }
+      }}
+      onDoubleClick={() => !readOnly && item.add()}
+    >
+      <item.icon.react tag="span" className="at-Palette-icon" />
+      <span className="at-Palette-label">{item.label}</span>
+      {template?.stage === 'alpha' && <span className="at-Tag">{trans.__('alpha')}</span>}
+      {template && (
+        <IconButton
+          className="at-Palette-docs"
+          icon={infoIcon}
+          label={trans.__('About %1', item.label)}
+          onClick={() => void showDocs(panel, template.name)}
+        />
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,73 @@
+import { FormComponent } from '@jupyterlab/ui-components';
+import type { FormProps } from '@rjsf/core';
+import { ErrorSchema, RJSFSchema, UiSchema } from '@rjsf/utils';
+import validator from '@rjsf/validator-ajv8';
+import React, { useId, useMemo } from 'react';
+
+import { JsonObject } from '../../document/types';
+import { usePanel } from '../services';
+import { FormContext } from './Field';
+import { WIDGETS } from './widgets';
+
+// Lab types its form for read-only JSON alone, which the form library's own parts do not fit.
+const LabForm = FormComponent as unknown as React.FunctionComponent<FormProps & FormComponent.ILabCustomizerProps>;
+
+/** A form of Lab's own kind; `onChange` hears only of fields that changed. */
+export function Form(props: {
+  schema: RJSFSchema;
+  uiSchema: UiSchema;
+  data: JsonObject;
+  errors?: Readonly<Record<string, string[]>>;
+  context?: FormContext;
+  readOnly: boolean;
+  onChange: (changed: JsonObject) => void;
+}): React.JSX.Element {
+  const { translator } = usePanel();
+  const { schema, data, errors } = props;
+  const prefix = `f${useId().replace(/\W/g, '')}`;
+  const extraErrors = useMemo(() => {
+    const found: Record<string, { __errors: string[] }> = {};
+    for (const [name, messages] of Object.entries(errors ?? {})) {
+      if (name in (schema.properties ?? {})) {
+        found[name] = { __errors: messages };
+      }
+    }
+    return found as ErrorSchema;
+  }, [errors, schema]);
+  return (
+    <LabForm
+      tagName="div"
+      className="at-Form"
+      schema={schema}
+      uiSchema={props.uiSchema}
+      formData={data}
+      formContext={props.context ?? { defaultFormData: {} }}
+      validator={validator}
+      widgets={WIDGETS}
+      liveValidate
+      showErrorList={false}
+      extraErrors={extraErrors}
+      readonly={props.readOnly}
+      translator={translator}
+      buttonStyle="icons"
+      idPrefix={prefix}
+      onChange={event => {
+        const after = (event.formData ?? {}) as JsonObject;
+        const changed = changes(data, after);
+        if (Object.keys(changed).length) {
+          props.onChange(changed);
+        }
+      }}
+    />
+  );
+}
+
+function changes(before: JsonObject, after: JsonObject): JsonObject {
+  const changed: JsonObject = {};
+  for (const name of new Set([...Object.keys(before), ...Object.keys(after)])) {
+    if (JSON.stringify(before[name]) !== JSON.stringify(after[name])) {
+      changed[name] = after[name];
+    }
+  }
+  return changed;
+}

@@ -1,0 +1,131 @@
+import { TranslationBundle } from '@jupyterlab/translation';
+import { RJSFSchema, UiSchema } from '@rjsf/utils';
+import React, { useMemo } from 'react';
+
+import { changeNode, withExtras } from '../../document/edits';
+import { extras } from '../../document/step';
+import { Json, JsonObject, object } from '../../document/types';
+import { Form } from '../form/Form';
+import { uiOf } from '../form/schema';
+import { Section } from '../Section';
+import { usePanel } from '../services';
+import { StepFormProps } from './StepHead';
+
+/** Where a field of the form is kept in `app_data.atelier`. */
+const PLACES: Readonly<Record<string, [string, string?]>> = {
+  image: ['image'],
+  cpu: ['resources', 'cpu'],
+  memory: ['resources', 'memory'],
+  accelerators: ['resources', 'accelerators'],
+  limit: ['retry', 'limit'],
+  timeout: ['timeout'],
+  replicas: ['replicas'],
+  env: ['env'],
+  secrets: ['secrets']
+};
+
+function schemaOf(trans: TranslationBundle, withImage: boolean): RJSFSchema {
+  const properties: Record<string, JsonObject> = {
+    image: {
+      type: 'string',
+      title: trans.__('Image'),
+      description: trans.__('Another image than the template says.'),
+      'x-ui': { picker: 'image' }
+    },
+    cpu: { type: 'number', exclusiveMinimum: 0, title: trans.__('CPU cores') },
+    memory: { type: 'string', title: trans.__('Memory'), description: trans.__('For example 512Mi or 4Gi.') },
+    accelerators: { type: 'integer', minimum: 0, title: trans.__('GPUs') },
+    replicas: { type: 'integer', minimum: 1, maximum: 1000, title: trans.__('Replicas') },
+    limit: {
+      type: 'integer',
+      minimum: 0,
+      maximum: 20,
+      title: trans.__('Retries'),
+      description: trans.__('How often it is tried again at most.')
+    },
+    timeout: {
+      type: 'string',
+      title: trans.__('Timeout'),
+      description: trans.__('For example 90s, 10m or 2h.')
+    },
+    env: {
+      type: 'object',
+      title: trans.__('Environment variables'),
+      additionalProperties: { type: 'string' }
+    },
+    secrets: {
+      type: 'object',
+      title: trans.__('Secrets: variable and name of the secret'),
+      additionalProperties: { type: 'string' }
+    }
+  };
+  if (!withImage) {
+    delete properties.image;
+  }
+  return { type: 'object', properties } as RJSFSchema;
+}
+
+function uiSchemaOf(schema: RJSFSchema): UiSchema {
+  const fields = Object.entries(schema.properties as Record<string, JsonObject>);
+  return Object.fromEntries(
+    fields.filter(([, one]) => one.type !== 'object').map(([name, one]) => [name, uiOf(one)])
+  );
+}
+
+function dataOf(ours: JsonObject): JsonObject {
+  const data: JsonObject = {};
+  for (const [name, [field, inner]] of Object.entries(PLACES)) {
+    const value = inner ? object(ours[field])[inner] : ours[field];
+    if (value !== undefined && value !== null) {
+      data[name] = name === 'timeout' || name === 'memory' ? String(value) : value;
+    }
+  }
+  return data;
+}
+
+function placed(ours: JsonObject, changed: JsonObject): JsonObject {
+  const fields: JsonObject = {};
+  for (const [name, value] of Object.entries(changed)) {
+    const [field, inner] = PLACES[name];
+    const merged = inner ? { ...object(fields[field] ?? ours[field]), [inner]: value } : value;
+    fields[field] = empty(merged) ? undefined : merged;
+  }
+  return fields;
+}
+
+function empty(value: Json): boolean {
+  return (
+    value === '' ||
+    (typeof value === 'object' && value !== null && Object.values(value).every(one => one === undefined))
+  );
+}
+
+const FOCUSES = new Set([...Object.keys(PLACES), 'resources', 'retry']);
+
+/** What a step needs and how often it is tried: the same for every kind of step. */
+export function AdvancedForm(props: StepFormProps & { withoutImage?: boolean }): React.JSX.Element {
+  const { view, trans } = usePanel();
+  const { node, readOnly, focus, withoutImage } = props;
+  const schema = useMemo(() => schemaOf(trans, !withoutImage), [trans, withoutImage]);
+  const uiSchema = useMemo(() => uiSchemaOf(schema), [schema]);
+  const write = (changed: JsonObject): void =>
+    view.edit(
+      changeNode(node.id, one => withExtras(one, placed(extras(one), changed))),
+      `${node.id} ${Object.keys(changed).join()}`
+    );
+  return (
+    <Section
+      title={trans.__('Resources and retries')}
+      closed
+      force={!!focus && FOCUSES.has(focus.split('.')[0])}
+    >
+      <Form
+        schema={schema}
+        uiSchema={uiSchema}
+        data={dataOf(extras(node))}
+        readOnly={readOnly}
+        onChange={write}
+      />
+    </Section>
+  );
+}
