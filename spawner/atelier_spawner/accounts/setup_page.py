@@ -10,11 +10,25 @@ _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Atelier: choose a password</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <style>
- body { font: 16px/1.5 system-ui, sans-serif; display: grid; place-items: center; min-height: 90vh; margin: 0 1rem; }
- main { width: min(24rem, 100%); } label, input { display: block; width: 100%; box-sizing: border-box; }
- input { font: inherit; padding: .5rem; margin: .3rem 0 1rem; } .problem { color: #a40000; }
+ :root { color-scheme: light dark; --page: #f5f6f7; --card: #fff; --line: #8a9099; --accent: #b8500b; --bad: #a40000; }
+ @media (prefers-color-scheme: dark) {
+  :root { --page: #16191c; --card: #212529; --line: #7d858d; --accent: #f58a3c; --bad: #ff9c9c; }
+ }
+ body { font: 16px/1.5 system-ui, sans-serif; display: grid; place-items: center; min-height: 100vh; margin: 0;
+        background: var(--page); }
+ main { width: min(22rem, calc(100% - 6rem)); padding: 1.5rem 2rem 2rem; background: var(--card);
+        border: 1px solid color-mix(in srgb, var(--line) 40%, transparent); border-radius: .5rem; }
+ h1 { font-size: 1.5rem; margin: 0; } h1 + p { margin: 0 0 1.25rem; }
+ label, input, button { display: block; width: 100%; box-sizing: border-box; font: inherit; }
+ input { padding: .5rem; margin: .3rem 0 1rem; border: 1px solid var(--line); border-radius: .25rem; }
+ input[readonly] { background: transparent; border-style: dashed; }
+ button { padding: .6rem; border: 0; border-radius: .25rem; background: var(--accent); color: var(--card);
+          font-weight: 600; cursor: pointer; }
+ :focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
+ a { color: var(--accent); } .problem { color: var(--bad); }
 </style></head><body><main>
 <h1>Atelier</h1>
+<p>{% if name %}One step, and you are in.{% else %}This link cannot be used.{% endif %}</p>
 {% if problem %}<p class="problem" role="alert">{{ problem }}</p>{% endif %}
 {% if name %}
 <form method="post" action="{{ action }}">
@@ -25,7 +39,7 @@ _PAGE = """<!doctype html>
   <label for="password">Choose a password ({{ shortest }} characters or more)</label>
   <input id="password" name="password" type="password" autocomplete="new-password" minlength="{{ shortest }}"
          required autofocus>
-  <input type="submit" value="Save and sign in">
+  <button>Save and sign in</button>
 </form>
 {% else %}
 <p><a href="{{ login }}">Sign in</a> with your password, or ask for a new link:
