@@ -15,6 +15,7 @@ from atelier_spawner.shim import LOG_LIMIT
 _PREFIX = re.compile(r"[a-z]([a-z0-9-]{0,19})")
 _LABEL_VALUE = re.compile(r"([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?")
 _METADATA = "169.254.169.254/32"
+_NODE_LOCAL_DNS = "169.254.20.10/32"  # where the cache of names listens that many clusters run on each node
 
 
 class KubernetesOptions(BaseModel):
@@ -22,9 +23,10 @@ class KubernetesOptions(BaseModel):
 
     Without `kubeconfig` and `context` the pod's own service account is used. `pull_seconds` bounds how long an image
     that cannot be pulled is tried; `unschedulable_seconds` 0 waits for a place as long as it takes.
-    `private_cidrs` are the ranges in which other projects' pods live (asked from the nodes when empty), and
-    `control_plane_cidrs` the addresses that steps report to. `projects` is needed only where the back end may not
-    list namespaces and pods of the whole cluster.
+    Steps reach their own project's pods, names (of kube-system and `dns_cidrs`), the world outside, and of all private
+    addresses only the control plane at the port of its URL (`control_plane_cidrs` beside the URL's own address,
+    `platform_ports` beside its port) and `egress_cidrs`; `private_cidrs` are further ranges that stay closed.
+    `projects` is needed only where the back end may not list namespaces and pods of the whole cluster.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -52,6 +54,9 @@ class KubernetesOptions(BaseModel):
     private_cidrs: tuple[str, ...] = ()
     metadata_cidrs: tuple[str, ...] = (_METADATA,)
     control_plane_cidrs: tuple[str, ...] = ()
+    platform_ports: tuple[int, ...] = ()
+    dns_cidrs: tuple[str, ...] = (_NODE_LOCAL_DNS,)
+    egress_cidrs: tuple[str, ...] = ()
     ingress_cidrs: tuple[str, ...] = ()
     log_limit: int = Field(default=LOG_LIMIT, ge=0)
     toleration_seconds: int = Field(default=30, ge=0)
@@ -68,7 +73,9 @@ class KubernetesOptions(BaseModel):
             raise ValueError("must start with a letter and hold at most 20 lower-case letters, digits and dashes")
         return value
 
-    @field_validator("private_cidrs", "metadata_cidrs", "control_plane_cidrs", "ingress_cidrs")
+    @field_validator(
+        "private_cidrs", "metadata_cidrs", "control_plane_cidrs", "dns_cidrs", "egress_cidrs", "ingress_cidrs"
+    )
     @classmethod
     def _cidrs(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(str(ip_network(item)) for item in value)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import collapse_addresses, ip_network
 from typing import Any
 
 from atelier_spawner.kubernetes.labels import PROJECT, SYSTEM, common_labels, namespace_of
@@ -10,22 +12,34 @@ from atelier_spawner.kubernetes.options import KubernetesOptions
 
 Manifest = dict[str, Any]
 _SECURITY = "pod-security.kubernetes.io"
-PRIVATE_IPV4 = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")
+# Where pods, nodes, Services and whatever else is not the world may be; also link-local and benchmarking addresses.
+PRIVATE = (
+    *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "198.18.0.0/15"),
+    *("fc00::/7", "fe80::/10"),
+)
+
+
+@dataclass(frozen=True)
+class ControlPlane:
+    """Where steps report to: ranges of addresses, and the port."""
+
+    cidrs: tuple[str, ...]
+    port: int
 
 
 def project_manifests(
-    options: KubernetesOptions, project: str, private: Sequence[str], reachable: Sequence[str]
+    options: KubernetesOptions, project: str, pods: Sequence[str], control_plane: ControlPlane
 ) -> list[Manifest]:
     """Everything in the project's namespace apart from workloads, in the order in which it is made.
 
-    `private` are the ranges of the cluster's pods, which stay closed; `reachable` the control plane's addresses.
+    `pods` are the ranges of the cluster's pods, which stay closed even where they are no private addresses.
     """
     return [
         _namespace(options, project),
         _service_account(options, project),
         *([_quota(options, project)] if options.quota else []),
         _limit_range(options, project),
-        _network_policy(options, project, private, reachable),
+        _network_policy(options, project, pods, control_plane),
     ]
 
 
@@ -80,13 +94,21 @@ def _limit_range(options: KubernetesOptions, project: str) -> Manifest:
 
 
 def _network_policy(
-    options: KubernetesOptions, project: str, private: Sequence[str], reachable: Sequence[str]
+    options: KubernetesOptions, project: str, pods: Sequence[str], control_plane: ControlPlane
 ) -> Manifest:
-    """In: the same project and the platform. Out: the same project, names, the platform, and the world outside."""
+    """In: the same project and the platform. Out: the same project, names, the control plane, and the world outside."""
     platform = {"namespaceSelector": {"matchLabels": {SYSTEM: "true"}}}
-    dns = {"ports": [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]}
-    names = {"to": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}], **dns}
-    closed = [*private, *options.metadata_cidrs]
+    names = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}
+    closed = [*PRIVATE, *options.private_cidrs, *options.metadata_cidrs, *pods]
+    reports = [platform, *_blocks([*options.control_plane_cidrs, *control_plane.cidrs])]
+    egress: list[Manifest] = [
+        {"to": [{"podSelector": {}}]},
+        {"to": reports, "ports": _ports(["TCP"], [control_plane.port, *options.platform_ports])},
+        {"to": [names, *_blocks(options.dns_cidrs)], "ports": _ports(["UDP", "TCP"], [53])},
+        {"to": [_world("0.0.0.0/0", closed), _world("::/0", closed)]},
+    ]
+    if options.egress_cidrs:
+        egress.append({"to": _blocks(options.egress_cidrs)})
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
@@ -95,13 +117,13 @@ def _network_policy(
             "podSelector": {},
             "policyTypes": ["Ingress", "Egress"],
             "ingress": [{"from": [{"podSelector": {}}, platform, *_blocks(options.ingress_cidrs)]}],
-            "egress": [
-                {"to": [{"podSelector": {}}, platform, *_blocks([*options.control_plane_cidrs, *reachable])]},
-                names,
-                {"to": [_world("0.0.0.0/0", closed), _world("::/0", closed)]},
-            ],
+            "egress": egress,
         },
     }
+
+
+def _ports(protocols: Sequence[str], numbers: Sequence[int]) -> list[Manifest]:
+    return [{"protocol": protocol, "port": port} for port in dict.fromkeys(numbers) for protocol in protocols]
 
 
 def _blocks(cidrs: Sequence[str]) -> list[Manifest]:
@@ -109,14 +131,11 @@ def _blocks(cidrs: Sequence[str]) -> list[Manifest]:
 
 
 def _world(cidr: str, closed: Sequence[str]) -> Manifest:
-    """The whole address family without what is closed; IPv6's local ranges are always closed."""
-    six = ":" in cidr
-    holes = [item for item in closed if (":" in item) == six] + (["fc00::/7", "fe80::/10"] if six else [])
-    return {"ipBlock": {"cidr": cidr, "except": list(dict.fromkeys(_apart(holes)))}}
+    """The whole address family without what is closed."""
+    holes = [item for item in closed if (":" in item) == (":" in cidr)]
+    return {"ipBlock": {"cidr": cidr, "except": _apart(holes)}}
 
 
 def _apart(cidrs: Sequence[str]) -> list[str]:
     """Without ranges that lie in another one of the list (the API takes them, some enforcers do not)."""
-    from ipaddress import collapse_addresses, ip_network
-
     return [str(network) for network in collapse_addresses(ip_network(cidr) for cidr in cidrs)]  # type: ignore[type-var]

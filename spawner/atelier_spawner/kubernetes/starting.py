@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -14,7 +15,7 @@ from atelier_spawner.kubernetes.capacity import check_quota
 from atelier_spawner.kubernetes.labels import WORKLOAD, namespace_of
 from atelier_spawner.kubernetes.options import KubernetesOptions
 from atelier_spawner.kubernetes.pods import Build, check
-from atelier_spawner.kubernetes.project import PRIVATE_IPV4, project_manifests
+from atelier_spawner.kubernetes.project import ControlPlane, project_manifests
 from atelier_spawner.kubernetes.workloads import is_gang, runners, secrets, services
 
 
@@ -60,8 +61,8 @@ class Starter:
         if not self._options.manage_namespaces:
             await self._api.get(KINDS["Namespace"].path(name=namespace))
             return
-        private = self._options.private_cidrs or await pod_ranges(self._api)
-        for manifest in project_manifests(self._options, project, private, reachable(url)):
+        pods, control_plane = await pod_ranges(self._api), await find_control_plane(url)
+        for manifest in project_manifests(self._options, project, pods, control_plane):
             await self._api.apply(manifest)
 
     async def _make_secrets(self, build: Build) -> None:
@@ -130,25 +131,28 @@ class Starter:
             raise explain(error, f"look for {manifest['metadata']['name']}") from error
 
 
-def reachable(url: str) -> list[str]:
-    """The control plane's address as a range, where the URL names one by number."""
+async def find_control_plane(url: str) -> ControlPlane:
+    """Where steps report to. A name that only the cluster knows stands for nothing here: the platform's namespace
+    or `control_plane_cidrs` must do."""
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
     try:
-        address = ip_address(urlsplit(url).hostname or "")
-    except ValueError:
-        return []
-    return [f"{address}/{address.max_prefixlen}"]
+        found = await asyncio.get_running_loop().getaddrinfo(parts.hostname or "", port, type=socket.SOCK_STREAM)
+    except OSError:
+        found = []
+    addresses = sorted({ip_address(one[4][0]) for one in found}, key=str)
+    return ControlPlane(tuple(f"{one}/{one.max_prefixlen}" for one in addresses), port)
 
 
 async def pod_ranges(api: Api) -> list[str]:
-    """Where pods of any project live: what the nodes say, else all private addresses."""
+    """Where pods of any project live, as far as the nodes say and we may ask them."""
     try:
         nodes = (await api.list(NODES.path()))["items"]
     except ApiError as error:
         if error.status != 403:
             raise
         nodes = []
-    found = {cidr for node in nodes for cidr in node["spec"].get("podCIDRs") or []}
-    return sorted(found) or list(PRIVATE_IPV4)
+    return sorted({cidr for node in nodes for cidr in node["spec"].get("podCIDRs") or []})
 
 
 def _path(manifest: Object) -> str:

@@ -16,6 +16,7 @@ from atelier_core.states import Reason, State
 from atelier_core.workload import Handle, Observation, Output, Port, Resources, Role, Topology
 from atelier_spawner.kubernetes.backend import KubernetesBackend
 from tests.atelier_spawner.kubernetes.conftest import Rig
+from tests.harness.attempt_api import AttemptApi
 
 pytestmark = pytest.mark.cluster
 
@@ -173,6 +174,32 @@ async def test_two_projects_do_not_reach_each_other(rig: Rig) -> None:
         await final(backend, spec.id)
         logs.append(await text(backend.logs(own, "main-0", False)))
     assert (logs[0], logs[1].split()[-1]) == ("hello\n", "closed")
+
+
+async def test_of_private_addresses_only_the_control_plane_is_open(rig: Rig, tmp_path: Path) -> None:
+    """Other ports of its machine, the API server and the nodes' own services are nobody's to try."""
+    host, api = rig.server.host, rig.cluster.get("endpoints", "kubernetes")["subsets"][0]
+    other = AttemptApi(tmp_path, host)
+    other.start()
+    tries = {
+        "control plane": (host, rig.server.port),
+        "another port": (host, other.port),
+        "API server": (api["addresses"][0]["ip"], api["ports"][0]["port"]),
+        "kubelet": (rig.cluster.get("nodes", "rig")["status"]["addresses"][0]["address"], 10250),
+    }
+    nc = "; ".join(f"nc -z -w 3 {address} {port} && echo {name}" for name, (address, port) in tries.items())
+    try:
+        logs = []
+        for project, options in (("closed", {}), ("allowed", {"egress_cidrs": (f"{host}/32",)})):
+            backend = await rig.open(**options)
+            spec = rig.spec(*SHELL, f"sleep 2; {nc}; true", project=f"{rig.project}-{project}")
+            handle = await rig.start(backend, spec)
+            await final(backend, spec.id)
+            logs.append((await text(backend.logs(handle, "main-0", False))).splitlines())
+    finally:
+        other.stop()
+    assert logs[0] == ["control plane"]
+    assert {"control plane", "another port"} <= set(logs[1])
 
 
 async def test_commands_inside(rig: Rig) -> None:

@@ -15,7 +15,8 @@ from atelier_core.workload import Port, Resources, Role, Topology, WorkloadSpec
 from atelier_spawner.kubernetes.labels import object_name, uid_of, workload_labels
 from atelier_spawner.kubernetes.options import KubernetesOptions, read_options
 from atelier_spawner.kubernetes.pods import Build, check, image_reference
-from atelier_spawner.kubernetes.project import project_manifests
+from atelier_spawner.kubernetes.project import ControlPlane, project_manifests
+from atelier_spawner.kubernetes.starting import find_control_plane
 from atelier_spawner.kubernetes.workloads import runners, secrets, services
 
 OPTIONS = KubernetesOptions(runtime_image="registry:5000/atelier/runtime:1", uid_range=(7000, 7000))
@@ -259,9 +260,22 @@ def test_only_the_shims_own_containers_mount_the_secret(workload_specs: Specs) -
     assert {name for name, volumes in mounts.items() if "shim" in volumes} == {"init", "sidecar"}
 
 
+CLOSED_IPV4 = [
+    "10.0.0.0/8",
+    "100.0.0.0/16",
+    "100.64.0.0/10",
+    "169.254.0.0/16",
+    "172.16.0.0/12",
+    "192.0.2.0/24",
+    "192.168.0.0/16",
+    "198.18.0.0/15",
+]
+
+
 def test_the_project_is_closed_to_other_projects() -> None:
-    options = OPTIONS.model_copy(update={"labels": {"team": "ml"}, "control_plane_cidrs": ("10.9.0.0/16",)})
-    made = project_manifests(options, "demo", ["10.244.0.0/16"], ["10.1.2.3/32"])
+    more = {"control_plane_cidrs": ("10.9.0.0/16",), "platform_ports": (8080,), "egress_cidrs": ("10.8.0.0/24",)}
+    options = OPTIONS.model_copy(update={"labels": {"team": "ml"}, "private_cidrs": ("192.0.2.0/24",), **more})
+    made = project_manifests(options, "demo", ["100.0.0.0/16"], ControlPlane(("10.1.2.3/32",), 8000))
     labels = {
         "team": "ml",
         "app.kubernetes.io/managed-by": "atelier",
@@ -312,24 +326,29 @@ def test_the_project_is_closed_to_other_projects() -> None:
                 "policyTypes": ["Ingress", "Egress"],
                 "ingress": [{"from": [{"podSelector": {}}, platform]}],
                 "egress": [
+                    {"to": [{"podSelector": {}}]},
                     {
                         "to": [
-                            {"podSelector": {}},
                             platform,
                             {"ipBlock": {"cidr": "10.9.0.0/16"}},
                             {"ipBlock": {"cidr": "10.1.2.3/32"}},
-                        ]
+                        ],
+                        "ports": [{"protocol": "TCP", "port": 8000}, {"protocol": "TCP", "port": 8080}],
                     },
                     {
-                        "to": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}],
+                        "to": [
+                            {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}},
+                            {"ipBlock": {"cidr": "169.254.20.10/32"}},
+                        ],
                         "ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}],
                     },
                     {
                         "to": [
-                            {"ipBlock": {"cidr": "0.0.0.0/0", "except": ["10.244.0.0/16", "169.254.169.254/32"]}},
+                            {"ipBlock": {"cidr": "0.0.0.0/0", "except": CLOSED_IPV4}},
                             {"ipBlock": {"cidr": "::/0", "except": ["fc00::/7", "fe80::/10"]}},
                         ]
                     },
+                    {"to": [{"ipBlock": {"cidr": "10.8.0.0/24"}}]},
                 ],
             },
         },
@@ -404,3 +423,20 @@ def test_wrong_options_are_named(options: dict[str, Any], named: str) -> None:
         read_options("cluster", options)
     assert named in refused.value.message
     assert "cluster" in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("url", "cidrs", "port"),
+    [
+        ("http://10.1.2.3:8000/api", ("10.1.2.3/32",), 8000),
+        ("https://10.1.2.3/api", ("10.1.2.3/32",), 443),
+        ("http://[fd00::5]:81/api", ("fd00::5/128",), 81),
+        ("http://no-such-name.invalid/api", (), 80),
+    ],
+)
+async def test_where_steps_report_to(url: str, cidrs: tuple[str, ...], port: int) -> None:
+    assert await find_control_plane(url) == ControlPlane(cidrs, port)
+
+
+async def test_a_name_stands_for_the_addresses_that_it_has_here() -> None:
+    assert "127.0.0.1/32" in (await find_control_plane("http://localhost:8000/api")).cidrs
