@@ -1,5 +1,8 @@
 import { Atelier, IAtelier } from '@atelier/api';
+import { tellMismatch } from '@atelier/projects';
 import { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
+
+declare function require(path: string): { version: string };
 
 /** The one connection of this browser tab to the platform. */
 export const connection: JupyterFrontEndPlugin<IAtelier> = {
@@ -9,7 +12,11 @@ export const connection: JupyterFrontEndPlugin<IAtelier> = {
   provides: IAtelier,
   activate: (app: JupyterFrontEnd): IAtelier => {
     const atelier = new Atelier(app.serviceManager.serverSettings);
-    void app.restored.then(() => atelier.start());
+    const { version } = require('../package.json');
+    void app.restored.then(() => {
+      atelier.start();
+      tellMismatch(atelier, version).catch(() => undefined); // the status bar says that the server is away
+    });
     return atelier;
   }
 };

@@ -5,5 +5,6 @@ import { plugins as projects } from '@atelier/projects';
 import { plugins as runs } from '@atelier/runs';
 
 import { connection } from './connection';
+import { launcher } from './launcher';
 
-export default [connection, ...projects, ...pipelines, ...runs, ...datasets, ...catalog];
+export default [connection, ...projects, ...pipelines, ...runs, ...datasets, ...catalog, launcher];

@@ -1,4 +1,8 @@
 import { JupyterFrontEndPlugin } from '@jupyterlab/application';
 
+import { projects } from './plugin';
+
+export { tellMismatch } from './connection';
+
 /** The plugins of this feature. */
-export const plugins: JupyterFrontEndPlugin<unknown>[] = [];
+export const plugins: JupyterFrontEndPlugin<unknown>[] = [projects];

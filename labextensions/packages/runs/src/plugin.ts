@@ -1,5 +1,5 @@
 import { IAtelier, Run } from '@atelier/api';
-import { ContentWidget, DOMAIN, runsIcon } from '@atelier/ui';
+import { DOMAIN, LazyPanel, runsIcon } from '@atelier/ui';
 import { ILayoutRestorer, JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ICommandPalette, MainAreaWidget, WidgetTracker } from '@jupyterlab/apputils';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
@@ -67,22 +67,31 @@ function argsOf(id: string): { project: string; run: string; other: string } {
 }
 
 function addPanel(context: RunsContext, restorer: ILayoutRestorer | null): void {
-  const { app, trans, model } = context;
+  const { app, atelier, trans, model } = context;
   const act = (id: string) => (run: Run) =>
     void app.commands.execute(id, { project: run.project, run: run.id });
-  const panel = new RunsWidget(context, {
-    onOpen: act(CommandIDs.open),
-    onCancel: act(CommandIDs.cancel),
-    onAgain: act(CommandIDs.again),
-    onCompare: (one: Run, other: Run) =>
-      void app.commands.execute(CommandIDs.compare, { project: one.project, run: one.id, other: other.id }),
-    onDemo: () => void app.commands.execute('atelier:open-demo')
+  const panel = new LazyPanel({
+    id: PANEL,
+    icon: runsIcon,
+    caption: trans.__('Runs'),
+    trans,
+    restored: app.restored,
+    draw: () =>
+      React.createElement(RunsPanel, {
+        atelier,
+        model,
+        onOpen: act(CommandIDs.open),
+        onCancel: act(CommandIDs.cancel),
+        onAgain: act(CommandIDs.again),
+        onCompare: (one: Run, other: Run) =>
+          void app.commands.execute(CommandIDs.compare, {
+            project: one.project,
+            run: one.id,
+            other: other.id
+          }),
+        onDemo: () => void app.commands.execute('atelier:open-demo')
+      })
   });
-  panel.id = PANEL;
-  panel.title.icon = runsIcon;
-  panel.title.caption = trans.__('Runs');
-  panel.node.setAttribute('role', 'region');
-  panel.node.setAttribute('aria-label', trans.__('Runs'));
   app.shell.add(panel, 'left', { rank: 620, type: 'Atelier Runs' });
   restorer?.add(panel, PANEL);
   app.commands.addCommand(CommandIDs.show, {
@@ -91,23 +100,6 @@ function addPanel(context: RunsContext, restorer: ILayoutRestorer | null): void 
     describedBy: { args: { type: 'object', properties: {} } },
     execute: () => app.shell.activateById(PANEL)
   });
-  void app.restored.then(() => panel.isVisible && model.begin());
-}
-
-type Actions = Omit<React.ComponentProps<typeof RunsPanel>, 'model'>;
-
-/** Asks for nothing before somebody looks. */
-class RunsWidget extends ContentWidget {
-  constructor(
-    private readonly context: RunsContext,
-    actions: Actions
-  ) {
-    super(context.trans, () => React.createElement(RunsPanel, { model: context.model, ...actions }));
-  }
-
-  protected override onAfterShow(): void {
-    void this.context.app.restored.then(() => this.context.model.begin());
-  }
 }
 
 function addMenu(app: JupyterFrontEnd): void {

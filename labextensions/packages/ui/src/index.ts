@@ -5,6 +5,7 @@ export * from './i18n';
 export * from './icons';
 export * from './input';
 export * from './list';
+export * from './membership';
 export * from './notice';
 export * from './reason';
 export * from './state';

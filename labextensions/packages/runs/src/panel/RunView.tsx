@@ -6,11 +6,13 @@ import {
   isFinal,
   Loading,
   reasonText,
+  refusal,
   RowList,
   StateBadge,
   stateWord,
   Tabs,
   TextButton,
+  useMembership,
   useSignal,
   useTrans
 } from '@atelier/ui';
@@ -76,6 +78,8 @@ function interesting(steps: readonly Step[]): Step | undefined {
 function Header(props: RunViewProps & { run: Run }): JSX.Element {
   const { run, model } = props;
   const trans = useTrans();
+  const refused = refusal(trans, useMembership(props.atelier), 'member');
+  const limits = { disabled: Boolean(refused), title: refused };
   return (
     <header className="at-Run-header">
       <div className="at-Line at-Run-title">
@@ -85,9 +89,9 @@ function Header(props: RunViewProps & { run: Run }): JSX.Element {
         </h2>
         <span className="at-Line-grow" />
         {isFinal(run.state) ? (
-          <TextButton label={trans.__('Run again')} accept onClick={() => props.onAgain(run)} />
+          <TextButton label={trans.__('Run again')} accept {...limits} onClick={() => props.onAgain(run)} />
         ) : (
-          <TextButton label={trans.__('Cancel run')} warn onClick={() => props.onCancel(run)} />
+          <TextButton label={trans.__('Cancel run')} warn {...limits} onClick={() => props.onCancel(run)} />
         )}
         <TextButton label={trans.__('Compare…')} onClick={() => props.onCompare(run)} />
         <TextButton

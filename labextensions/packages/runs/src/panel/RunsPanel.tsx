@@ -1,4 +1,4 @@
-import { Run, State } from '@atelier/api';
+import { IAtelier, Run, State } from '@atelier/api';
 import {
   Ago,
   Duration,
@@ -8,12 +8,14 @@ import {
   isFinal,
   Loading,
   reasonText,
+  refusal,
   RowList,
   runsIcon,
   SearchInput,
   StateBadge,
   STATES,
   stateWord,
+  useMembership,
   useSignal,
   useTrans
 } from '@atelier/ui';
@@ -24,6 +26,7 @@ import { RunsModel } from '../model/runs';
 
 /** What a row can do. */
 export interface RunsPanelProps {
+  atelier: IAtelier;
   model: RunsModel;
   onOpen: (run: Run) => void;
   onCancel: (run: Run) => void;
@@ -41,6 +44,7 @@ export function RunsPanel(props: RunsPanelProps): JSX.Element {
   const trans = useTrans();
   const [chosen, setChosen] = React.useState<readonly string[]>([]);
   useSignal(model.changed);
+  React.useEffect(() => model.begin(), [model]);
 
   const choose = (run: Run): void =>
     setChosen(old => (old.includes(run.id) ? old.filter(id => id !== run.id) : [...old.slice(-1), run.id]));
@@ -128,6 +132,7 @@ function Choice(props: {
 function Row(props: RunsPanelProps & { run: Run }): JSX.Element {
   const { run } = props;
   const trans = useTrans();
+  const refused = refusal(trans, useMembership(props.atelier), 'member');
   const act = (action: (run: Run) => void) => (event: React.MouseEvent) => {
     event.stopPropagation();
     action(run);
@@ -141,9 +146,19 @@ function Row(props: RunsPanelProps & { run: Run }): JSX.Element {
         </span>
         <span className="at-RunRow-actions">
           {isFinal(run.state) ? (
-            <IconButton icon={refreshIcon} label={trans.__('Run again')} onClick={act(props.onAgain)} />
+            <IconButton
+              icon={refreshIcon}
+              label={refused || trans.__('Run again')}
+              disabled={Boolean(refused)}
+              onClick={act(props.onAgain)}
+            />
           ) : (
-            <IconButton icon={stopIcon} label={trans.__('Cancel run')} onClick={act(props.onCancel)} />
+            <IconButton
+              icon={stopIcon}
+              label={refused || trans.__('Cancel run')}
+              disabled={Boolean(refused)}
+              onClick={act(props.onCancel)}
+            />
           )}
         </span>
       </div>
