@@ -1,7 +1,7 @@
 """The event feed: what happened since a given event, then live, filtered by what the visitor may see.
 
-One pump reads new events once per wake into a short tail that all visitors share; a visitor who is slower than the
-tail reads from the database instead. Nobody who writes ever waits for somebody who reads.
+Committed events are handed to a short tail that all visitors share; what others wrote is read from the database, once
+for all. A visitor who is slower than the tail reads for itself. Nobody who writes ever waits for somebody who reads.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ import asyncio
 import json
 import logging
 from bisect import bisect_right
-from collections.abc import AsyncIterator
+from collections import deque
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -23,8 +25,8 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from atelier_core.errors import AtelierError
 from atelier_hub.auth import Access, Actor, access_in, require, token_of
 from atelier_hub.context import Context, Ctx
-from atelier_hub.db import Database
-from atelier_hub.db.events import EventRow
+from atelier_hub.db import Database, table_of
+from atelier_hub.db.events import CHANNEL, EventRow
 from atelier_hub.db.listen import Listener
 
 log = logging.getLogger(__name__)
@@ -57,10 +59,10 @@ class Event(BaseModel):
 
 def read_after(session: Session, after: int, projects: set[str] | None = None, limit: int = BATCH) -> list[Event]:
     """Events after an id in order; only of `projects` (and of none) if given."""
-    statement = select(EventRow).where(EventRow.id > after)
+    statement = select(table_of(EventRow)).where(EventRow.id > after)
     if projects is not None:
         statement = statement.where(EventRow.project.in_(sorted(projects | {""})))
-    return [Event.model_validate(row) for row in session.scalars(statement.order_by(EventRow.id).limit(limit))]
+    return [Event.model_validate(row) for row in session.execute(statement.order_by(EventRow.id).limit(limit))]
 
 
 def last_id(session: Session) -> int:
@@ -78,11 +80,14 @@ class Feed:
         self._floor = self._last = 0
         self._wake = asyncio.Event()
         self._arrived = asyncio.Event()
+        self._handed: deque[Sequence[Mapping[str, Any]]] = deque()
+        self._early: dict[int, Event] = {}
+        self._elsewhere = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pump_task: asyncio.Task[None] | None = None
-        self._listener = Listener(db, self._wake_from_thread)
+        self._listener = Listener(db, CHANNEL, self._heard)
         self.closed = False
-        db.on_events(lambda _last: self._wake_from_thread())
+        db.on_events(self._hand)
 
     @property
     def last(self) -> int:
@@ -116,10 +121,25 @@ class Feed:
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self.end_streams)
 
-    def _wake_from_thread(self) -> None:
+    def _hand(self, events: Sequence[Mapping[str, Any]]) -> None:
+        """What this process has just committed; from any thread."""
+        if self._loop is not None:
+            self._handed.append(events)
+            self._wake_from_thread()
+
+    def _heard(self, message: str) -> None:
+        """Some replica (perhaps this one) has committed events up to the id in the message."""
+        self._wake_from_thread(int(message) if message.isdecimal() else MAX_ID)
+
+    def _wake_from_thread(self, elsewhere: int = 0) -> None:
         loop = self._loop
-        if loop is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(self._wake.set)
+        if loop is not None:
+            with suppress(RuntimeError):  # closed meanwhile
+                loop.call_soon_threadsafe(self._look, elsewhere)
+
+    def _look(self, elsewhere: int) -> None:
+        self._elsewhere = max(self._elsewhere, elsewhere)
+        self._wake.set()
 
     async def _pump(self) -> None:
         while True:
@@ -127,8 +147,8 @@ class Feed:
                 async with asyncio.timeout(REPAIR_SECONDS):
                     await self._wake.wait()
             except TimeoutError:
-                pass  # another process may have written without telling: look anyway
-            await asyncio.sleep(GATHER_SECONDS)  # transactions come in bursts: read them at once
+                self._elsewhere = MAX_ID  # another process may have written without telling: look anyway
+            await asyncio.sleep(GATHER_SECONDS)  # transactions come in bursts: take them at once
             self._wake.clear()
             try:
                 await self._pull()
@@ -138,16 +158,39 @@ class Feed:
                 self._wake.set()
 
     async def _pull(self) -> None:
-        more = True
-        while more and (events := await asyncio.to_thread(self._read, self._last)):
-            more = len(events) == BATCH
-            self._tail += events
-            self._last = events[-1].id
-            if len(self._tail) > self._size:
-                self._floor = self._tail[-self._size - 1].id
-                del self._tail[: -self._size]
-            arrived, self._arrived = self._arrived, asyncio.Event()
-            arrived.set()
+        """Take what was handed over as far as it follows on; read the rest, if there is a gap or others wrote."""
+        while self._handed:
+            for event in self._handed.popleft():
+                if event["id"] > self._last:
+                    self._early[event["id"]] = Event.model_validate(event)
+        self._take_early()
+        wanted, self._elsewhere = self._elsewhere, 0
+        if self._early or wanted > self._last:
+            try:
+                while len(events := await asyncio.to_thread(self._read, self._last)) == BATCH:
+                    self._take(events)
+                self._take(events)
+            except BaseException:
+                self._elsewhere = max(wanted, self._elsewhere)
+                raise
+            self._early = {id: event for id, event in self._early.items() if id > self._last}
+
+    def _take_early(self) -> None:
+        events: list[Event] = []
+        while (event := self._early.pop(self._last + len(events) + 1, None)) is not None:
+            events.append(event)
+        self._take(events)
+
+    def _take(self, events: list[Event]) -> None:
+        if not events:
+            return
+        self._tail += events
+        self._last = events[-1].id
+        if len(self._tail) > self._size:
+            self._floor = self._tail[-self._size - 1].id
+            del self._tail[: -self._size]
+        arrived, self._arrived = self._arrived, asyncio.Event()
+        arrived.set()
 
     def _read(self, after: int) -> list[Event]:
         with self.db.read() as session:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
-from sqlalchemy import JSON, DateTime, Dialect, MetaData, String, Text, TypeDecorator
+from sqlalchemy import JSON, DateTime, Dialect, MetaData, String, Table, Text, TypeDecorator
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from atelier_core.states import State
@@ -55,6 +55,11 @@ class Base(DeclarativeBase):
         list[str]: JSON,
         str: String(255),
     }
+
+
+def table_of(kind: type[Base]) -> Table:
+    """The plain table of a class, for statements that load no objects."""
+    return cast("Table", kind.__table__)
 
 
 class Versioned:

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Index, String, delete, insert, text, update
+from sqlalchemy import BigInteger, Index, String, bindparam, delete, insert, text, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from atelier_hub.db.base import Base, now
+from atelier_hub.db.base import Base, now, table_of
 
 CHANNEL = "atelier_events"
 _COUNTER = "events"
@@ -48,6 +48,17 @@ class EventRow(Base):
     data: Mapped[dict[str, Any]]
 
 
+# Plain statements, made once: every step of every run writes events.
+_COUNTERS = table_of(CounterRow)
+_RAISE = (
+    update(_COUNTERS)
+    .where(_COUNTERS.c.name == _COUNTER)
+    .values(value=_COUNTERS.c.value + bindparam("count"))
+    .returning(_COUNTERS.c.value)
+)
+_INSERT = insert(table_of(EventRow))
+
+
 def emit(
     session: Session,
     kind: str,
@@ -73,23 +84,19 @@ def emit(
     session.info.setdefault(_PENDING, []).append(event)
 
 
-def write_pending(session: Session) -> int:
-    """Give the pending events their ids; returns the last id, 0 if there was none. Called just before commit."""
+def write_pending(session: Session) -> list[dict[str, Any]]:
+    """Give the pending events their ids; returns them as they are written. Called just before commit."""
     pending: list[dict[str, Any]] = session.info.pop(_PENDING, [])
     if not pending:
-        return 0
+        return []
     session.flush()
-    last = session.execute(
-        update(CounterRow)
-        .where(CounterRow.name == _COUNTER)
-        .values(value=CounterRow.value + len(pending))
-        .returning(CounterRow.value)
-    ).scalar_one()
+    last: int = session.execute(_RAISE, {"count": len(pending)}).scalar_one()
     first = last - len(pending) + 1
-    session.execute(insert(EventRow), [{**event, "id": first + n} for n, event in enumerate(pending)])
+    written = [{**event, "id": first + n} for n, event in enumerate(pending)]
+    session.execute(_INSERT, written)
     if session.get_bind().dialect.name == "postgresql":
         session.execute(text(f"NOTIFY {CHANNEL}, '{int(last)}'"))
-    return int(last)
+    return written
 
 
 def forget(session: Session, project: str) -> None:

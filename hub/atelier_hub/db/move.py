@@ -23,6 +23,7 @@ PAST_TENSE: dict[State, str] = {
     State.STOPPED: "stopped",
     State.SKIPPED: "skipped",
 }
+_READ = ("id", "project", "state", "reason", "message")
 
 
 def move(
@@ -41,15 +42,45 @@ def move(
     The same state again with another reason or message is an update (event `….observed`); with nothing new, nothing
     happens. Returns whether something changed.
     """
-    before = State(row.state)
-    same = before == to
-    if same and (row.reason, row.message) == (str(reason), message):
-        return False
+    before = {name: getattr(row, name) for name in _READ}
+    changes = moved_columns(
+        session, type(row), before, to, reason, message, actor=actor, observed_at=observed_at, data=data
+    )
+    for name, value in changes.items():
+        setattr(row, name, value)
+    return bool(changes)
+
+
+def moved_columns(
+    session: Session,
+    kind: type[Driven],
+    before: Mapping[str, Any],
+    to: State,
+    reason: str = Reason.NONE,
+    message: str = "",
+    *,
+    actor: str = "",
+    observed_at: datetime | None = None,
+    data: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """`move` for a plain row: what the caller must write into it in this transaction; nothing if nothing is new.
+
+    `before` is the row as it stands (`id`, `project`, `state`, `reason`, `message`).
+    """
+    state = State(before["state"])
+    same = state == to
+    if same and (before["reason"], before["message"]) == (str(reason), message):
+        return {}
     if not same:
-        check_move(before, to)
-    row.state, row.reason, row.message = to, str(reason), message
-    row.observed_at = observed_at or now()
+        check_move(state, to)
     verb = "observed" if same else PAST_TENSE[to]
-    detail = {"from": before.value, "state": to.value, "reason": str(reason), "message": message, **(data or {})}
-    emit(session, f"{row.subject_kind}.{verb}", subject=str(row.id), project=row.project, actor=actor, data=detail)
-    return True
+    detail = {"from": state.value, "state": to.value, "reason": str(reason), "message": message, **(data or {})}
+    emit(
+        session,
+        f"{kind.subject_kind}.{verb}",
+        subject=str(before["id"]),
+        project=before["project"],
+        actor=actor,
+        data=detail,
+    )
+    return {"state": to, "reason": str(reason), "message": message, "observed_at": observed_at or now()}

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, create_engine, event, func, make_url, select
 from sqlalchemy.orm import Session
 
 from atelier_hub.db.events import write_pending
 
 BUSY_TIMEOUT = 30.0
+IDLE_SECONDS = 15  # until PostgreSQL ends a transaction whose process was paused, and frees its locks
+_AFTER = "after_commit"
+EventListener = Callable[[Sequence[Mapping[str, Any]]], None]
+
+
+def after_commit(session: Session, done: Callable[[], None]) -> None:
+    """Call `done()` once the transaction of `db.write()` is committed, and only then."""
+    session.info.setdefault(_AFTER, []).append(done)
 
 
 class Database:
@@ -26,11 +34,20 @@ class Database:
         # SQLite has one writer at a time; waiting here is fair and never ends in "database is locked".
         self._writer = threading.Lock()
         self._writing = threading.local()
-        self._listeners: list[Callable[[int], None]] = []
+        self._listeners: list[EventListener] = []
 
-    def on_events(self, listener: Callable[[int], None]) -> None:
-        """Call `listener(last_event_id)` after each commit that wrote events, in the committing thread; be quick."""
+    def on_events(self, listener: EventListener) -> None:
+        """Call `listener(events)` after each commit that wrote events, in the committing thread; be quick.
+
+        Commits of several threads may be told in another order than that of their ids.
+        """
         self._listeners.append(listener)
+
+    def notify(self, channel: str, message: str) -> None:
+        """Tell the other replicas that listen on `channel`; on SQLite there are none."""
+        if not self.sqlite:
+            with self.engine.begin() as connection:
+                connection.execute(select(func.pg_notify(channel, message)))
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -50,13 +67,15 @@ class Database:
             session = Session(self._write_engine, expire_on_commit=False)
             try:
                 yield session
-                last = write_pending(session)
+                events = write_pending(session)
                 session.commit()
             finally:
                 session.close()
-        if last:
+            for done in session.info.pop(_AFTER, ()):
+                done()
+        if events:
             for listener in self._listeners:
-                listener(last)
+                listener(events)
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
@@ -79,7 +98,15 @@ def _postgres_engine(url: str) -> Engine:
     plain = make_url(url)
     if plain.drivername in {"postgresql", "postgres"}:
         plain = plain.set(drivername="postgresql+psycopg")
-    return create_engine(plain, pool_pre_ping=True, pool_size=10, max_overflow=40, pool_timeout=BUSY_TIMEOUT)
+    engine = create_engine(plain, pool_pre_ping=True, pool_size=10, max_overflow=40, pool_timeout=BUSY_TIMEOUT)
+    event.listen(engine, "connect", _postgres_connect)
+    return engine
+
+
+def _postgres_connect(connection: Any, _record: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'")
+    connection.commit()
 
 
 def _sqlite_engine(url: str) -> Engine:

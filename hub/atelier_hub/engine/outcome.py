@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from atelier_core.states import Reason, State
+from atelier_core.states import Cause, Reason, State, cause_of
 from atelier_core.workload import Observation
-from atelier_hub.engine.store import Attempt, Report
+from atelier_hub.engine.store import Attempt, Report, ReportRow
 
 
 def seen_as(
@@ -25,7 +25,37 @@ def stopped(attempt: Attempt) -> Observation:
 
 
 def outcome_of(attempt: Attempt, reports: Sequence[Report], seen: Observation | None) -> Observation | None:
-    """How the attempt ended, if it did: by its shims' reports, else by what the engine shows."""
+    """How the attempt ended, if it did; one that was asked to stop and did not succeed was stopped."""
+    outcome = _shown(attempt, reports, seen)
+    if outcome is not None and attempt.wanted == "stop" and outcome.state is not State.DONE:
+        return stopped(attempt)
+    return outcome
+
+
+def is_lost(outcome: Observation) -> bool:
+    """Whether nobody could say how it ended, so that something of it may still run."""
+    return outcome.state is not State.DONE and cause_of(outcome.reason) is Cause.INFRASTRUCTURE
+
+
+def needs_removal(attempt: Attempt, outcome: Observation) -> bool:
+    """Whether everything of the attempt must be removed before its end may be stored and the next attempt may come."""
+    return is_lost(outcome) or (outcome.state is not State.DONE and attempt.replicas > 1)
+
+
+def own_report(attempt: Attempt, outcome: Observation) -> ReportRow:
+    """How the attempt ended as the engine found it, to be kept like a shim's report."""
+    return ReportRow(
+        attempt=attempt.id,
+        replica="engine",
+        exit_code=outcome.exit_code,
+        reason=outcome.reason,
+        message=outcome.message,
+        output_values={},
+    )
+
+
+def _shown(attempt: Attempt, reports: Sequence[Report], seen: Observation | None) -> Observation | None:
+    """By its shims' reports, else by what the engine shows."""
     bad = next((one for one in reports if one.exit_code != 0 or one.reason), None)
     if bad is not None:
         reason = bad.reason or Reason.EXIT_CODE

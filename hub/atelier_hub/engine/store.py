@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, bindparam, select, update
+from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, bindparam, insert, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from atelier_core.states import FINAL, Reason, State
 from atelier_core.workload import Handle, Observation
 from atelier_hub.auth import digest
-from atelier_hub.db import Base, Driven, move, now
+from atelier_hub.db import Base, Driven, moved_columns, now, table_of
 from atelier_hub.engine.tokens import AttemptTokens
 
 OPEN = tuple(state for state in State if state not in FINAL)
@@ -175,8 +175,16 @@ class NewAttempt:
 
 
 # Read several times for every step: plain rows of statements that are built once cost a third of loaded objects.
-_ONE_ATTEMPT = select(AttemptRow.__table__).where(AttemptRow.id == bindparam("attempt"))
-_REPORTS = select(ReportRow.__table__).where(ReportRow.attempt == bindparam("attempt")).order_by(ReportRow.replica)
+_TABLE = table_of(AttemptRow)
+_ONE_ATTEMPT = select(_TABLE).where(_TABLE.c.id == bindparam("attempt"))
+_STATE = select(
+    _TABLE.c.id, _TABLE.c.project, _TABLE.c.state, _TABLE.c.reason, _TABLE.c.message, _TABLE.c.started_at
+).where(_TABLE.c.id == bindparam("attempt"))
+_BY_TOKEN = select(_TABLE).where(_TABLE.c.token_sha256 == bindparam("token"))
+_INSERT = insert(_TABLE)
+_HANDLES = update(_TABLE).where(_TABLE.c.id == bindparam("attempt")).values(handle=bindparam("new_handle"))
+_CLEAN = update(_TABLE).where(_TABLE.c.id == bindparam("attempt")).values(cleaned=True)
+_REPORTS = select(table_of(ReportRow)).where(ReportRow.attempt == bindparam("attempt")).order_by(ReportRow.replica)
 
 
 def _attempt(row: Any) -> Attempt:
@@ -207,10 +215,10 @@ def _attempt(row: Any) -> Attempt:
     )
 
 
-def create_attempt(session: Session, new: NewAttempt, tokens: AttemptTokens) -> None:
-    """Ask for an attempt; the driver starts it."""
-    nonce = secrets.token_hex(16)
-    row = AttemptRow(
+def draft_attempt(new: NewAttempt) -> Attempt:
+    """The attempt as `insert_attempts` will store it."""
+    moment = now()
+    return Attempt(
         id=new.id,
         project=new.project,
         kind=new.kind,
@@ -218,15 +226,49 @@ def create_attempt(session: Session, new: NewAttempt, tokens: AttemptTokens) -> 
         step=new.step,
         number=new.number,
         backend=new.backend,
-        grace=new.grace,
-        replicas=new.replicas,
-        nonce=nonce,
-        token_sha256=digest(tokens.token(new.id, nonce)),
-        handle={"workload": new.id},
+        wanted="run",
         state=State.QUEUED,
-        not_before=now() + timedelta(seconds=new.delay) if new.delay else None,
+        reason=Reason.NONE,
+        message="",
+        handle=Handle(workload=new.id),
+        stop_reason=Reason.NONE,
+        grace=new.grace,
+        not_before=moment + timedelta(seconds=new.delay) if new.delay else None,
+        nonce=secrets.token_hex(16),
+        exit_code=None,
+        replicas=new.replicas,
+        values={},
+        created_at=moment,
+        started_at=None,
+        ended_at=None,
+        cleaned=False,
     )
-    session.add(row)
+
+
+def insert_attempts(
+    session: Session, drafts: Sequence[Attempt], tokens: AttemptTokens, starting: Collection[str] = ()
+) -> list[Attempt]:
+    """Ask for attempts, which the driver starts; those in `starting` are saved as that at once. Returns them so."""
+    attempts = [_launched(session, draft) if draft.id in starting else draft for draft in drafts]
+    if attempts:
+        session.execute(_INSERT, [_row(attempt, tokens) for attempt in attempts])
+    return attempts
+
+
+def _launched(session: Session, draft: Attempt) -> Attempt:
+    moved_columns(session, AttemptRow, vars(draft), State.STARTING)
+    return replace(draft, state=State.STARTING)
+
+
+def _row(attempt: Attempt, tokens: AttemptTokens) -> dict[str, Any]:
+    row = vars(attempt) | {
+        "handle": attempt.handle.model_dump(mode="json"),
+        "token_sha256": digest(tokens.token(attempt.id, attempt.nonce)),
+        "output_values": attempt.values,
+        "observed_at": attempt.created_at,
+    }
+    del row["values"]
+    return row
 
 
 def get_attempt(session: Session, attempt: str) -> Attempt | None:
@@ -237,61 +279,63 @@ def get_attempt(session: Session, attempt: str) -> Attempt | None:
 
 def attempts_of(session: Session, subject: str, step: str) -> list[Attempt]:
     """All attempts at one step, oldest first."""
-    rows = session.scalars(
-        select(AttemptRow).where(AttemptRow.subject == subject, AttemptRow.step == step).order_by(AttemptRow.number)
-    )
-    return [_attempt(row) for row in rows]
+    query = select(_TABLE).where(_TABLE.c.subject == subject, _TABLE.c.step == step)
+    return [_attempt(row) for row in session.execute(query.order_by(_TABLE.c.number))]
 
 
 def attempt_by_token(session: Session, token_sha256: str) -> Attempt | None:
     """The attempt that this token was made for."""
-    row = session.scalar(select(AttemptRow).where(AttemptRow.token_sha256 == token_sha256))
+    row = session.execute(_BY_TOKEN, {"token": token_sha256}).one_or_none()
     return _attempt(row) if row else None
 
 
 def unclean_attempts(session: Session, backend: str | None = None) -> list[Attempt]:
     """Every attempt that the driver still has to look after."""
-    query = select(AttemptRow).where(AttemptRow.cleaned.is_(False))
+    query = select(_TABLE).where(_TABLE.c.cleaned.is_(False))
     if backend is not None:
-        query = query.where(AttemptRow.backend == backend)
-    return [_attempt(row) for row in session.scalars(query)]
+        query = query.where(_TABLE.c.backend == backend)
+    return [_attempt(row) for row in session.execute(query)]
 
 
 def want_stop(session: Session, attempt: str, reason: Reason) -> None:
     """Ask for the attempt to be ended; the driver does it."""
     session.execute(
-        update(AttemptRow)
-        .where(AttemptRow.id == attempt, AttemptRow.state.in_(OPEN))
-        .values(wanted="stop", stop_reason=reason)
+        update(_TABLE).where(_TABLE.c.id == attempt, _TABLE.c.state.in_(OPEN)).values(wanted="stop", stop_reason=reason)
     )
 
 
-def save_handle(session: Session, attempt: str, handle: Handle) -> None:
-    """Keep what the back end needs to find the attempt again."""
-    session.execute(update(AttemptRow).where(AttemptRow.id == attempt).values(handle=handle.model_dump(mode="json")))
+def save_handles(session: Session, handles: Mapping[str, Handle]) -> None:
+    """Keep what the back end needs to find these attempts again."""
+    session.execute(
+        _HANDLES, [{"attempt": id, "new_handle": handle.model_dump(mode="json")} for id, handle in handles.items()]
+    )
 
 
-def move_attempt(session: Session, attempt: str, state: State, seen: Observation | None = None) -> bool:
-    """Move an open attempt; False if it is over already or stands there with the same reason."""
-    row = session.get(AttemptRow, attempt)
-    if row is None or State(row.state) in FINAL:
+def move_attempt(session: Session, attempt: str, state: State, seen: Observation | None = None, **more: Any) -> bool:
+    """Move an open attempt; False if it is over already or stands there with the same reason.
+
+    `more` are further columns to write with it.
+    """
+    found = session.execute(_STATE, {"attempt": attempt}).mappings().one_or_none()
+    if found is None or State(found["state"]) in FINAL:
         return False
+    row = dict(found)
     reason = seen.reason if seen else Reason.NONE
-    message = seen.message if seen else ""
-    if (row.state, row.reason, row.message) == (state, reason, message):
+    changes = moved_columns(session, AttemptRow, row, state, reason, seen.message if seen else "")
+    if not changes:
         return False
-    if state is State.RUNNING and row.started_at is None:
-        row.started_at = (seen and seen.started_at) or now()
+    if state is State.RUNNING and row["started_at"] is None:
+        changes["started_at"] = (seen and seen.started_at) or now()
     if state in FINAL and seen is not None:
-        row.started_at = row.started_at or seen.started_at
-        row.ended_at, row.exit_code, row.output_values = now(), seen.exit_code, seen.values
-    move(session, row, state, reason, message)
+        changes["started_at"] = row["started_at"] or seen.started_at
+        changes |= {"ended_at": now(), "exit_code": seen.exit_code, "output_values": seen.values}
+    session.execute(update(_TABLE).where(_TABLE.c.id == attempt).values(**changes, **more))
     return True
 
 
 def mark_clean(session: Session, attempts: Sequence[str]) -> None:
     """Nothing of these attempts is left on any engine."""
-    session.execute(update(AttemptRow).where(AttemptRow.id.in_(attempts)).values(cleaned=True))
+    session.execute(_CLEAN, [{"attempt": attempt} for attempt in sorted(attempts)])
 
 
 def claim(session: Session, attempt: str, replica: str, uid: str) -> bool:
@@ -329,7 +373,7 @@ def save_artifact(session: Session, row: ArtifactRow) -> Artifact:
     return _artifact(row)
 
 
-def _artifact(row: ArtifactRow) -> Artifact:
+def _artifact(row: Any) -> Artifact:
     return Artifact(
         id=row.id,
         project=row.project,
@@ -353,7 +397,8 @@ def get_artifact(session: Session, artifact: str) -> Artifact | None:
 
 def artifacts_of(session: Session, subject: str, steps: Collection[str] | None = None) -> list[Artifact]:
     """What a run (or some of its steps) left, in order of making."""
-    query = select(ArtifactRow).where(ArtifactRow.subject == subject)
+    table = table_of(ArtifactRow)
+    query = select(table).where(table.c.subject == subject)
     if steps is not None:
-        query = query.where(ArtifactRow.step.in_(list(steps)))
-    return [_artifact(row) for row in session.scalars(query.order_by(ArtifactRow.created_at, ArtifactRow.id))]
+        query = query.where(table.c.step.in_(list(steps)))
+    return [_artifact(row) for row in session.execute(query.order_by(table.c.created_at, table.c.id))]

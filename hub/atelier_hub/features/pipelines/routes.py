@@ -102,10 +102,8 @@ def check_pipeline(project: str, body: Check, ctx: Ctx, access: Reader) -> Probl
 @router.post("/projects/{project}/revisions", status_code=201)
 def create_revision(project: str, body: NewRevision, ctx: Ctx, access: Writer) -> Revision:
     """Store an immutable revision of a pipeline."""
-    with ctx.db.write() as session:
-        return service.create_revision(
-            session, ctx.get(Offer), access.actor, project, body.path, body.document, body.snapshot
-        )
+    offer = ctx.get(Offer)
+    return service.create_revision(ctx.db, offer, access.actor, project, body.path, body.document, body.snapshot)
 
 
 @router.get("/projects/{project}/revisions")
@@ -126,8 +124,7 @@ def get_revision(project: str, revision: Id, ctx: Ctx, access: Reader) -> Revisi
 def create_run(project: str, body: NewRun, ctx: Ctx, access: Writer) -> Run:
     """Run a revision."""
     new = service.NewRun(body.revision, body.parameters, body.on, body.idempotency_key)
-    with ctx.db.write() as session:
-        run, touched = service.submit(session, ctx.get(Offer), ctx.get(Runs), access.actor, project, new)
+    run, touched = service.submit(ctx.db, ctx.get(Offer), ctx.get(Runs), access.actor, project, new)
     ctx.get(Driver).wake(touched)
     return run
 

@@ -11,16 +11,18 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from atelier_core.errors import Invalid, NotFound
 from atelier_core.pipeline import compile as compiler
 from atelier_core.pipeline.compile import RunContext
 from atelier_core.pipeline.document import InvalidPipeline, Problem, parse
-from atelier_core.pipeline.run import CancelRequested, RunStarted
+from atelier_core.pipeline.plan import Plan
+from atelier_core.pipeline.run import CancelRequested, RunState, new_run
 from atelier_core.states import State
 from atelier_hub.auth import Actor
-from atelier_hub.db import emit, now
+from atelier_hub.db import Database, emit, now
 from atelier_hub.features.pipelines import store
 from atelier_hub.features.pipelines.offer import Offer
 from atelier_hub.features.pipelines.reconcile import Runs
@@ -28,6 +30,7 @@ from atelier_hub.features.pipelines.store import RevisionRow, RunRow, SnapshotRo
 from atelier_hub.features.projects import service as projects
 from atelier_hub.http.paging import Page, Paging, fetch
 
+_MOVING = ("state", "reason", "message", "started_at", "ended_at")
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
@@ -123,19 +126,21 @@ def problems(offer: Offer, document: Any, files: frozenset[str] | None) -> list[
 
 
 def create_revision(
-    session: Session, offer: Offer, actor: Actor, project: str, path: str, document: dict[str, Any], snapshot: str
+    db: Database, offer: Offer, actor: Actor, project: str, path: str, document: dict[str, Any], snapshot: str
 ) -> Revision:
     """Store a revision; refused with every problem if it could not run."""
-    row = session.get(SnapshotRow, (project, snapshot))
-    if row is None:
+    with db.read() as session:
+        found = session.get(SnapshotRow, (project, snapshot))
+        files = frozenset(found.files) if found else None
+    if files is None:
         raise Invalid(
             f"The project has no snapshot {snapshot!r}.",
             code="unknown_snapshot",
             hint="Upload the pipeline's folder first (PUT …/snapshots/{digest}).",
         )
-    found = problems(offer, document, frozenset(row.files))
-    if found:
-        raise InvalidPipeline(found)
+    wrong = problems(offer, document, files)
+    if wrong:
+        raise InvalidPipeline(wrong)
     name = PurePosixPath(path).name.removesuffix(".pipeline") or "pipeline"
     revision = RevisionRow(
         id=new_id("v"),
@@ -146,9 +151,10 @@ def create_revision(
         snapshot=snapshot,
         created_by=actor.name,
     )
-    session.add(revision)
-    session.flush()
-    emit(session, "revision.created", subject=revision.id, project=project, actor=actor.name, data={"name": name})
+    with db.write() as session:
+        session.add(revision)
+        session.flush()
+        emit(session, "revision.created", subject=revision.id, project=project, actor=actor.name, data={"name": name})
     return Revision.model_validate(revision)
 
 
@@ -170,26 +176,38 @@ def _revision(session: Session, project: str, revision: str) -> RevisionRow:
     return row
 
 
-def submit(
-    session: Session, offer: Offer, runs: Runs, actor: Actor, project: str, new: NewRun
-) -> tuple[Run, list[str]]:
-    """Start a run; returns it and the attempts that the driver should look at."""
-    if new.key is not None:
-        known = session.scalar(select(RunRow).where(RunRow.project == project, RunRow.idempotency_key == new.key))
+def submit(db: Database, offer: Offer, runs: Runs, actor: Actor, project: str, new: NewRun) -> tuple[Run, list[str]]:
+    """Start a run; returns it and the attempts that the driver should look at.
+
+    Reading and compiling come first: while they last, nobody waits to write.
+    """
+    with db.read() as session:
+        known = _run_by_key(session, project, new.key)
         if known is not None:
             return _run(known), []
-    revision = _revision(session, project, new.revision)
-    backend = new.backend or projects.get(session, project).default_backend or offer.default_backend
+        revision = _revision(session, project, new.revision)
+        backend = new.backend or projects.get(session, project).default_backend or offer.default_backend
     if backend not in offer.backends:
         names = ", ".join(sorted(offer.backends))
         raise Invalid(f"There is no back end {backend!r}.", code="unknown_backend", hint=f"Configured here: {names}.")
+    row, plan = _compile(offer, actor, revision, backend, new)
+    try:
+        return _store_run(db, runs, actor, row, plan, new_run(plan))
+    except IntegrityError:
+        with db.read() as session:
+            known = _run_by_key(session, project, new.key)
+        if known is None:
+            raise
+        return _run(known), []  # the same call came twice at once
+
+
+def _compile(offer: Offer, actor: Actor, revision: RevisionRow, backend: str, new: NewRun) -> tuple[RunRow, Plan]:
     run_id, moment = new_id("r"), now()
-    document = parse(revision.document)
     context = RunContext(
         run_id=run_id,
         pipeline_id=revision.id,
         pipeline_name=revision.name,
-        project=project,
+        project=revision.project,
         creator=revision.created_by,
         runner=actor.name,
         cluster_name=backend,
@@ -199,12 +217,12 @@ def submit(
         code_digest=offer.code_digest,
         parameters=dict(new.parameters),
         images=offer.images,
-        namespace=project,
+        namespace=revision.project,
     )
-    plan = compiler.compile(document, offer.templates, context)
+    plan = compiler.compile(parse(revision.document), offer.templates, context)
     row = RunRow(
         id=run_id,
-        project=project,
+        project=revision.project,
         revision=revision.id,
         name=revision.name,
         backend=backend,
@@ -217,18 +235,35 @@ def submit(
         created_us=int(moment.timestamp() * 1e6),
         created_by=actor.name,
     )
-    store.create_run(session, row, plan)
-    emit(session, "run.created", subject=run_id, project=project, actor=actor.name, data={"name": row.name})
-    touched = runs.feed(session, run_id, RunStarted(), actor.name)
-    session.refresh(row)
-    return _run(row), touched
+    return row, plan
+
+
+def _store_run(
+    db: Database, runs: Runs, actor: Actor, row: RunRow, plan: Plan, state: RunState
+) -> tuple[Run, list[str]]:
+    with db.write() as session:
+        known = _run_by_key(session, row.project, row.idempotency_key)
+        if known is not None:
+            return _run(known), []
+        store.create_run(session, row, plan)
+        emit(session, "run.created", subject=row.id, project=row.project, actor=actor.name, data={"name": row.name})
+        touched = runs.begin(session, row.id, state, actor.name)
+        session.refresh(row, _MOVING)
+        return _run(row), list(touched.attempts)
+
+
+def _run_by_key(session: Session, project: str, key: str | None) -> RunRow | None:
+    if key is None:
+        return None
+    return session.scalar(select(RunRow).where(RunRow.project == project, RunRow.idempotency_key == key))
 
 
 def cancel(session: Session, runs: Runs, actor: Actor, project: str, run: str) -> tuple[Run, list[str]]:
     """Ask a run to end; one that is over stays as it is."""
     row = _run_row(session, project, run)
     touched = runs.feed(session, row.id, CancelRequested(actor.name), actor.name)
-    return _run(row), touched
+    session.refresh(row, _MOVING)
+    return _run(row), list(touched.attempts)
 
 
 def run_page(session: Session, project: str, state: State | None, paging: Paging) -> Page[Run]:

@@ -13,7 +13,7 @@ from atelier_hub.context import Context
 from atelier_hub.db import now
 from atelier_hub.engine import backends, store
 from atelier_hub.engine.driver import Driver
-from atelier_hub.engine.election import Election
+from atelier_hub.engine.election import Election, Turn
 from atelier_hub.engine.logs import LogArchive
 from atelier_hub.engine.tokens import AttemptTokens
 from atelier_hub.features.pipelines.offer import load_offer
@@ -56,29 +56,31 @@ def setup(context: Context) -> None:
         context.provide(part)
     context.attempt_tokens = TokenOwners()
     context.delete_guards.append(_refuse_while_running)
-    context.background("engine", lambda: Election(context.db, settings.data_dir).lead(lambda: _drive(context)))
+    election = Election(context.db, settings.data_dir)
+    context.background("engine", lambda: election.lead(lambda turn: _drive(context, turn)))
 
 
-async def _drive(context: Context) -> None:
+async def _drive(context: Context, turn: Turn) -> None:
     async with asyncio.TaskGroup() as group:
-        group.create_task(context.get(Driver).run())
-        group.create_task(_watch_deadlines(context))
+        group.create_task(context.get(Driver).run(turn))
+        group.create_task(_watch_deadlines(context, turn))
 
 
-async def _watch_deadlines(context: Context) -> None:
+async def _watch_deadlines(context: Context, turn: Turn) -> None:
     while True:
-        touched = await asyncio.to_thread(_pass_deadlines, context)
+        touched = await asyncio.to_thread(_pass_deadlines, context, turn)
         context.get(Driver).wake(touched)
         await asyncio.sleep(_DEADLINE_SECONDS)
 
 
-def _pass_deadlines(context: Context) -> list[str]:
+def _pass_deadlines(context: Context, turn: Turn) -> list[str]:
     with context.db.read() as session:
         overdue = overdue_runs(session, now())
     touched: list[str] = []
     for run in overdue:
         with context.db.write() as session:
-            touched += context.get(Runs).feed(session, run, DeadlinePassed())
+            touched += context.get(Runs).feed(session, run, DeadlinePassed()).attempts
+            turn.check(session)
     return touched
 
 

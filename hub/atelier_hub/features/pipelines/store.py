@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, func, insert, select
+from sqlalchemy import BigInteger, ForeignKey, Index, RowMapping, String, Text, bindparam, func, insert, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from atelier_core.pipeline.plan import Plan
 from atelier_core.pipeline.run import EVENTS, AttemptEnded, Event
 from atelier_core.states import FINAL, Reason, State
-from atelier_hub.db import Base, Driven, move, now
+from atelier_hub.db import Base, Driven, moved_columns, now, table_of
 from atelier_hub.engine.store import AttemptRow
 
 
@@ -128,7 +128,7 @@ def create_run(session: Session, run: RunRow, plan: Plan) -> None:
         for position, step in enumerate(plan.steps)
     ]
     if steps:
-        session.execute(insert(StepRow), steps)
+        session.execute(insert(table_of(StepRow)), steps)
 
 
 def step_id(run: str, step: str) -> str:
@@ -136,44 +136,119 @@ def step_id(run: str, step: str) -> str:
     return f"{run}/{step}"
 
 
-def move_step(
-    session: Session, run: str, step: str, state: State, reason: Reason = Reason.NONE, message: str = "", **more: Any
-) -> None:
-    """Move a step; a step that is over stays as it is. `more` sets attempt, exit_code."""
-    row = session.get(StepRow, step_id(run, step))
-    if row is None or (State(row.state) in FINAL and state not in FINAL):
-        return
-    if state is State.RUNNING and row.started_at is None:
-        row.started_at = now()
-    if state in FINAL:
-        row.ended_at = now()
-    for name, value in more.items():
-        setattr(row, name, value)
-    data = {"run": run, "step": step, "attempt": row.attempt, "exit_code": row.exit_code}
-    move(session, row, state, reason, message, data=data)
+# Used for every step of every run: plain rows of statements that are built once.
+_RUNS, _STEPS = table_of(RunRow), table_of(StepRow)
+_HEAD = select(
+    *(
+        _RUNS.c[name]
+        for name in (
+            *("id", "project", "state", "reason", "message", "name"),
+            *("backend", "created_by", "log_length"),
+        )
+    )
+).where(_RUNS.c.id == bindparam("run"))
+_LOCKED = _HEAD.with_for_update()
+_PLAN = select(_RUNS.c.plan).where(_RUNS.c.id == bindparam("run"))
+_CHANGED = ("state", "reason", "message", "observed_at", "started_at", "ended_at", "attempt", "exit_code")
+_SHOWN = select(*(_STEPS.c[name] for name in ("id", "name", "project", *_CHANGED)))
+_STEP = _SHOWN.where(_STEPS.c.id == bindparam("step"))
+_CHANGE = (
+    update(_STEPS).where(_STEPS.c.id == bindparam("step")).values({name: bindparam(f"new_{name}") for name in _CHANGED})
+)
+_LOG = insert(table_of(LogRow))
+_TOGETHER = 500  # rows per statement; databases bound the number of parameters
 
 
-def note_start(session: Session, run: str, step: str, at: datetime | None) -> None:
-    """When a step began that was over before it was seen running."""
-    row = session.get(StepRow, step_id(run, step))
-    if row is not None and row.started_at is None:
-        row.started_at = at
+@dataclass(frozen=True)
+class RunHead:
+    """What carrying a run on needs of its row."""
+
+    id: str
+    project: str
+    state: State
+    reason: str
+    message: str
+    name: str
+    backend: str
+    created_by: str
+    log_length: int
 
 
-def move_run(session: Session, run: RunRow, state: State, reason: Reason, message: str, actor: str = "") -> None:
-    """Move a run."""
+def run_head(session: Session, run: str, *, lock: bool = False) -> RunHead | None:
+    """The run; with `lock` as it is once nobody else changes it."""
+    row = session.execute(_LOCKED if lock else _HEAD, {"run": run}).one_or_none()
+    return RunHead(**{**row._mapping, "state": State(row.state)}) if row else None
+
+
+def run_plan(session: Session, run: str) -> Plan:
+    """What the run carries out. Takes long for a large one."""
+    return Plan.model_validate_json(session.execute(_PLAN, {"run": run}).scalar_one())
+
+
+class StepMoves:
+    """Moves of steps of one run in one transaction: the rows are read together and written together."""
+
+    def __init__(self, session: Session, run: str, steps: Collection[str]) -> None:
+        self._session = session
+        self._run = run
+        self._rows: dict[str, dict[str, Any]] = {}
+        self._changed: set[str] = set()
+        for row in self._read([step_id(run, step) for step in steps]):
+            self._rows[row["name"]] = dict(row)
+
+    def move(self, step: str, state: State, reason: Reason = Reason.NONE, message: str = "", **more: Any) -> None:
+        """Move a step; one that is over stays as it is. `more` sets attempt, exit_code, started_at (if not known)."""
+        row = self._rows.get(step)
+        if row is None or (State(row["state"]) in FINAL and state not in FINAL):
+            return
+        if row["started_at"] is None:
+            row["started_at"] = more.get("started_at") or (now() if state is State.RUNNING else None)
+        if state in FINAL:
+            row["ended_at"] = now()
+        row |= {name: value for name, value in more.items() if name != "started_at"}
+        data = {"run": self._run, "step": step, "attempt": row["attempt"], "exit_code": row["exit_code"]}
+        row |= moved_columns(self._session, StepRow, row, state, reason, message, data=data)
+        self._changed.add(step)
+
+    def write(self) -> None:
+        """Put the moves into the rows."""
+        changed = [self._rows[step] for step in sorted(self._changed)]
+        if changed:
+            values = [{"step": row["id"]} | {f"new_{name}": row[name] for name in _CHANGED} for row in changed]
+            self._session.execute(_CHANGE, values)
+        self._changed.clear()
+
+    def _read(self, ids: list[str]) -> Iterator[RowMapping]:
+        if len(ids) == 1:
+            yield from self._session.execute(_STEP, {"step": ids[0]}).mappings()
+            return
+        for first in range(0, len(ids), _TOGETHER):
+            wanted = ids[first : first + _TOGETHER]
+            yield from self._session.execute(_SHOWN.where(_STEPS.c.id.in_(wanted))).mappings()
+
+
+def move_run(
+    session: Session, run: RunHead, state: State, reason: Reason, message: str, actor: str = ""
+) -> dict[str, Any]:
+    """What to write into the row of a run that moves."""
+    changes = moved_columns(session, RunRow, asdict(run), state, reason, message, actor=actor, data={"name": run.name})
     if state is State.RUNNING:
-        run.started_at = now()
+        changes["started_at"] = now()
+    if state is State.STOPPING:
+        changes["wanted"] = "stop"
     if state in FINAL:
-        run.ended_at = now()
-    move(session, run, state, reason, message, actor=actor, data={"name": run.name})
+        changes["ended_at"] = now()
+    return changes
 
 
-def append_log(session: Session, run: RunRow, event: Event) -> None:
+def change_run(session: Session, run: str, changes: Mapping[str, Any]) -> None:
+    """Write into the row of a run."""
+    session.execute(update(_RUNS).where(_RUNS.c.id == run).values(**changes))
+
+
+def append_log(session: Session, run: str, seq: int, event: Event) -> None:
     """Add an event to the run's log."""
-    row = LogRow(run=run.id, seq=run.log_length + 1, kind=type(event).__name__, data=asdict(event))
-    run.log_length += 1
-    session.add(row)
+    session.execute(_LOG, {"run": run, "seq": seq, "kind": type(event).__name__, "data": asdict(event), "at": now()})
 
 
 def load_log(session: Session, run: str) -> list[Event]:
