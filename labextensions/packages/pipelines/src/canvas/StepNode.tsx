@@ -4,7 +4,7 @@ import { LabIcon, notebookIcon, pythonIcon, rKernelIcon } from '@jupyterlab/ui-c
 import { Handle, NodeProps, Position, ReactFlowState, useStore } from '@xyflow/react';
 import React, { memo } from 'react';
 
-import { kindOf, Port } from '../document/ports';
+import { kindOf, Port, Ports } from '../document/ports';
 import { filename, nameOf } from '../document/step';
 import { IN_PORT, OUT_PORT, PipelineNode } from '../document/types';
 import { templateIcon } from '../icons';
@@ -12,6 +12,7 @@ import { useSignalValue } from '../model/react';
 import { Elapsed } from '../panels/Elapsed';
 import { usePanel } from '../panels/services';
 import { StepFlowNode } from './flow';
+import { HANDLE, HEADER, portY } from './geometry';
 import { useStep } from './useStep';
 
 const ICONS: Readonly<Record<ReturnType<typeof kindOf>, LabIcon>> = {
@@ -47,6 +48,7 @@ export const StepNode = memo(function StepNode(props: NodeProps<StepFlowNode>): 
     return (
       <div className={[...classes, 'at-mod-far'].join(' ')} title={name}>
         <div className="at-Step-farName">{name}</div>
+        <FarPorts ports={ports} />
       </div>
     );
   }
@@ -76,6 +78,28 @@ export const StepNode = memo(function StepNode(props: NodeProps<StepFlowNode>): 
     </div>
   );
 });
+
+/** From afar: only what React Flow measures to know where edges end. */
+function FarPorts(props: { ports: Ports }): React.JSX.Element {
+  const { inputs, outputs } = props.ports;
+  const port = (type: 'source' | 'target', id: string, top: number): React.JSX.Element => (
+    <div
+      key={`${type} ${id}`}
+      className={`at-FarPort ${type}`}
+      data-handleid={id}
+      data-handlepos={type === 'source' ? Position.Right : Position.Left}
+      style={{ top: top - HANDLE / 2 }}
+    />
+  );
+  return (
+    <>
+      {port('target', IN_PORT, HEADER / 2)}
+      {port('source', OUT_PORT, HEADER / 2)}
+      {inputs.map((one, index) => port('target', one.name, portY(index)))}
+      {outputs.map((one, index) => port('source', one.name, portY(index)))}
+    </>
+  );
+}
 
 function Badge(props: { count: number }): React.JSX.Element {
   const { trans } = usePanel();

@@ -37,7 +37,7 @@ export function Form(props: {
   return (
     <LabForm
       tagName="div"
-      className="at-Form"
+      className="at-SchemaForm"
       schema={schema}
       uiSchema={props.uiSchema}
       formData={data}
