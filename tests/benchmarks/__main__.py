@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks [chain|graph|next-pod|events|all] [--pairs N] [--quick] [--json FILE]`."""
+"""`python -m tests.benchmarks [chain|graph|next-pod|events|lab|canvas|all] [--pairs N] [--quick] [--json FILE]`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from tests.benchmarks import chain, events, graph, machine, next_pod
+from tests.benchmarks import canvas, chain, events, graph, lab, machine, next_pod
 from tests.benchmarks.report import Table
 
 BENCHMARKS: dict[str, Callable[[int, bool], Table | list[Table]]] = {
@@ -19,6 +19,8 @@ BENCHMARKS: dict[str, Callable[[int, bool], Table | list[Table]]] = {
     "events": events.measure,
     "chain": chain.measure,
     "next-pod": next_pod.measure,
+    "lab": lab.measure,
+    "canvas": canvas.measure,
 }
 
 
