@@ -36,8 +36,10 @@ class Role(StrEnum):
 
 RANK = {role: rank for rank, role in enumerate(Role)}
 
-_VIEWER = frozenset({"project:read", "members:read", "runs:read", "artifacts:read", "events:read", "members:leave"})
-_MEMBER = _VIEWER | {"runs:write", "artifacts:write", "secrets:read"}
+_VIEWER = frozenset(
+    {"project:read", "members:read", "runs:read", "artifacts:read", "datasets:read", "events:read", "members:leave"}
+)
+_MEMBER = _VIEWER | {"runs:write", "artifacts:write", "datasets:write", "secrets:read"}
 _MAINTAINER = _MEMBER | {"project:write", "secrets:write"}
 _OWNER = _MAINTAINER | {"members:write", "project:delete"}
 

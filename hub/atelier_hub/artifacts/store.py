@@ -115,6 +115,19 @@ class ArtifactStore:
             raise _missing(digest) from None
         return read_range(file, start, end)
 
+    def renew(self, digest: str) -> bool:
+        """Whether the content is there; from now on it is as young as if it had just come, so that no sweep takes it.
+
+        Elsewhere than on a disk an object gets a new age only by being written again.
+        """
+        try:
+            if self.local:
+                os.utime(self.path(digest))
+                return True
+        except FileNotFoundError:
+            pass
+        return False
+
     def delete(self, digest: str) -> None:
         """Remove the content; no error if it is gone."""
         try:
@@ -157,25 +170,11 @@ class Upload:
         guarded(self._close)
         if check is not None:
             check(digest, read_range(self._store.fs.open(self._temporary, "rb"), 0, None))
-        path = self._store.path(digest)
-        if self._renewed(path):
+        if self._store.renew(digest):
             self._store.fs.rm_file(self._temporary)
         else:
-            guarded(lambda: self._store.place(self._temporary, path))
+            guarded(lambda: self._store.place(self._temporary, self._store.path(digest)))
         return Stored(digest, self._size)
-
-    def _renewed(self, path: str) -> bool:
-        """Whether the content is there; from now on it is as young as if it had just come, so that no sweep takes it.
-
-        Elsewhere than on a disk an object gets a new age only by being written again.
-        """
-        try:
-            if self._store.local:
-                os.utime(path)
-                return True
-        except FileNotFoundError:
-            pass
-        return False
 
     def _close(self) -> None:
         if self._store.local:

@@ -11,7 +11,7 @@ from atelier_hub.http.errors import answer
 
 JSON_LIMIT = 8 * 1024**2
 # Bodies here go to the store piece by piece; the routes count for themselves.
-STREAMS = re.compile(r"/api/(attempts/[^/]+/(outputs|logs)/|projects/[^/]+/(snapshots|artifacts)(/|$))")
+STREAMS = re.compile(r"/api/(attempts/[^/]+/(outputs|logs)/|projects/[^/]+/(snapshots|artifacts)(/|$)|projects/[^/]+/uploads/[^/]+$)")
 
 
 class BodyLimit:
