@@ -22,7 +22,7 @@ export function TemplateView(props: {
       <Head template={value} />
       <Parameters template={value} />
       <Ports template={value} />
-      <Markdown rendermime={rendermime} source={value.readme || value.docs} />
+      <Markdown rendermime={rendermime} source={body(value.readme || value.docs)} />
     </div>
   );
 }
@@ -106,6 +106,11 @@ function Ports({ template }: { template: TemplateDetails }): JSX.Element | null 
       </table>
     </>
   );
+}
+
+/** The text without its own title, which stands above. */
+function body(source: string): string {
+  return source.replace(/^\s*# .*\n/, '');
 }
 
 /** Markdown as Lab shows it, with its sanitizer. */

@@ -1,4 +1,6 @@
 import { JupyterFrontEndPlugin } from '@jupyterlab/application';
 
+import { datasets } from './plugin';
+
 /** The plugins of this feature. */
-export const plugins: JupyterFrontEndPlugin<unknown>[] = [];
+export const plugins: JupyterFrontEndPlugin<unknown>[] = [datasets];

@@ -1,10 +1,12 @@
 import { IAtelier } from '@atelier/api';
 import {
   Ago,
+  askFor,
   EmptyState,
   ErrorNotice,
   IconButton,
   Loading,
+  orSay,
   refusal,
   TextButton,
   useMembership,
@@ -16,7 +18,6 @@ import { TranslationBundle } from '@jupyterlab/translation';
 import { addIcon, deleteIcon, editIcon } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
-import { askFor, orSay } from './dialogs';
 import { Secret, SecretsModel } from './secrets';
 
 /** The project's secrets by name: add, change, remove. Their values never come back. */

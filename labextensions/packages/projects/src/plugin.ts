@@ -1,5 +1,5 @@
 import { IAtelier } from '@atelier/api';
-import { DOMAIN, LazyPanel, projectIcon } from '@atelier/ui';
+import { askFor, DOMAIN, LazyPanel, orSay, projectIcon } from '@atelier/ui';
 import { ILayoutRestorer, JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ICommandPalette } from '@jupyterlab/apputils';
 import { IStateDB } from '@jupyterlab/statedb';
@@ -9,7 +9,7 @@ import { Menu } from '@lumino/widgets';
 import * as React from 'react';
 
 import { ConnectionNotices } from './connection';
-import { askFor, orSay } from './dialogs';
+
 import { ProjectsModel } from './model';
 import { ProjectPanel } from './ProjectPanel';
 import { SecretsModel } from './secrets';

@@ -6,6 +6,9 @@ import { CommandRegistry } from '@lumino/commands';
 
 import { CommandIDs } from './commands';
 
+// Clocks differ.
+const SKEW = 2000;
+
 /** Which ends of the person's own runs are told. */
 export type Wanted = 'all' | 'failed' | 'none';
 
@@ -23,6 +26,10 @@ export class Notices {
 
   private async heard(event: Event): Promise<void> {
     const failed = event.kind === 'run.failed';
+    // A tab that was just opened hears what it missed, too: that is no news.
+    if (Date.parse(event.at) < performance.timeOrigin - SKEW) {
+      return;
+    }
     if (this.wanted === 'none' || !(failed || (event.kind === 'run.finished' && this.wanted === 'all'))) {
       return;
     }

@@ -28,11 +28,11 @@ export function agoText(trans: TranslationBundle, then: number, now: number): st
   }
   const minutes = Math.floor(seconds / 60);
   if (minutes < 60) {
-    return trans._n('%1 minute ago', '%1 minutes ago', minutes);
+    return trans.__('%1 min ago', minutes);
   }
   const hours = Math.floor(minutes / 60);
   if (hours < 24) {
-    return trans._n('%1 hour ago', '%1 hours ago', hours);
+    return trans.__('%1 h ago', hours);
   }
   const days = Math.floor(hours / 24);
   if (days < 14) {

@@ -1,4 +1,5 @@
 export * from './button';
+export * from './dialogs';
 export * from './format';
 export * from './hooks';
 export * from './i18n';

@@ -1,4 +1,4 @@
-import { TextButton, useTrans } from '@atelier/ui';
+import { numberText, TextButton, useTrans } from '@atelier/ui';
 import * as React from 'react';
 
 import { TableData } from './model';
@@ -13,7 +13,7 @@ interface Order {
 /** A table whose columns sort by a click on their names. */
 export function Table(props: { table: TableData; title: string }): JSX.Element {
   const trans = useTrans();
-  const { columns, rows, more } = props.table;
+  const { columns, hints, rows, more } = props.table;
   const [order, setOrder] = React.useState<Order | null>(null);
   const [all, setAll] = React.useState(false);
   const sorted = React.useMemo(() => (order ? sortedRows(rows, order) : rows), [rows, order]);
@@ -28,7 +28,12 @@ export function Table(props: { table: TableData; title: string }): JSX.Element {
             <tr>
               {columns.map((name, at) => (
                 <th key={at} scope="col" aria-sort={sortName(order, at)}>
-                  <button type="button" className="at-Table-sort" title={name} onClick={() => turn(at)}>
+                  <button
+                    type="button"
+                    className="at-Table-sort"
+                    title={hints?.[at] ? `${name}: ${hints[at]}` : name}
+                    onClick={() => turn(at)}
+                  >
                     {name}
                     <span aria-hidden="true">{order?.column === at ? (order.down ? ' ▾' : ' ▴') : ''}</span>
                   </button>
@@ -40,9 +45,7 @@ export function Table(props: { table: TableData; title: string }): JSX.Element {
             {shown.map((row, at) => (
               <tr key={at}>
                 {columns.map((_, column) => (
-                  <td key={column} className={isNumber(row[column]) ? 'at-mod-number' : undefined}>
-                    {row[column]}
-                  </td>
+                  <TableCell key={column} cell={row[column]} />
                 ))}
               </tr>
             ))}
@@ -61,6 +64,20 @@ export function Table(props: { table: TableData; title: string }): JSX.Element {
         </p>
       )}
     </>
+  );
+}
+
+/** Long numbers are shortened; their title has all digits. */
+function TableCell({ cell }: { cell: Cell }): JSX.Element {
+  if (!isNumber(cell)) {
+    return <td title={String(cell ?? '')}>{cell}</td>;
+  }
+  const whole = String(cell);
+  const short = whole.length > 10 ? numberText(Number(cell)) : whole;
+  return (
+    <td className="at-mod-number" title={whole}>
+      {short}
+    </td>
   );
 }
 

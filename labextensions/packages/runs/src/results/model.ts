@@ -3,6 +3,8 @@ import { ResultView } from '@atelier/api';
 /** A table as the platform sends it. */
 export interface TableData {
   columns: string[];
+  /** What stands in each column, as its title. */
+  hints?: string[];
   rows: (string | number | null)[][];
   more: boolean;
 }

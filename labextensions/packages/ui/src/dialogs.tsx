@@ -1,7 +1,9 @@
-import { describe, useTrans, WithTrans } from '@atelier/ui';
 import { Dialog, ReactWidget, showDialog, showErrorMessage } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
+
+import { useTrans, WithTrans } from './i18n';
+import { describe } from './notice';
 
 /** One field of a form. */
 export interface Field {

@@ -1,0 +1,55 @@
+"""The strings of the Lab extension, read out of its sources."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+SOURCES = ROOT / "labextensions" / "packages"
+CATALOG = ROOT / "server_extensions" / "atelier_server" / "locale" / "zh_CN" / "LC_MESSAGES" / "atelier.json"
+
+_CALL = re.compile(r"\.(__|_n|_p|_np)\(\s*")
+_TEXT = re.compile(r"""\s*(?:'((?:[^'\\\n]|\\.)*)'|"((?:[^"\\\n]|\\.)*)"|`((?:[^`\\$]|\\.)*)`)\s*(,|\)|\+)""", re.DOTALL)
+_WANTED = {"__": 1, "_n": 2, "_p": 2, "_np": 3}
+_ESCAPES = {"n": "\n", "t": "\t"}
+
+
+@dataclass(frozen=True)
+class Message:
+    """One string as the catalog calls it, and where it stands."""
+
+    key: str
+    forms: tuple[str, ...]
+    place: str
+
+
+def messages() -> list[Message]:
+    """Every string that goes through the translator; one that is no literal is an error, nobody could translate it."""
+    found: list[Message] = []
+    for path in sorted(SOURCES.glob("*/src/**/*.ts*")):
+        source = path.read_text("utf-8")
+        for call in _CALL.finditer(source):
+            line = source.count("\n", 0, call.start()) + 1
+            found.append(_message(source, call, f"{path.relative_to(ROOT)}:{line}"))
+    return found
+
+
+def _message(source: str, call: re.Match[str], place: str) -> Message:
+    texts, at = [], call.end()
+    for _ in range(_WANTED[call[1]]):
+        text = _TEXT.match(source, at)
+        if text is None or text[4] == "+":
+            raise ValueError(f"{place}: the translator takes plain strings only")
+        texts.append(re.sub(r"\\(.)", lambda escape: _ESCAPES.get(escape[1], escape[1]), text[1] or text[2] or text[3] or ""))
+        at = text.end()
+    context = f"{texts.pop(0)}\x04" if call[1] in {"_p", "_np"} else ""
+    return Message(context + texts[0], tuple(texts), place)
+
+
+def catalog() -> dict[str, list[str]]:
+    """The Chinese texts by string."""
+    loaded: dict[str, list[str]] = json.loads(CATALOG.read_text("utf-8"))
+    return {key: value for key, value in loaded.items() if key}
