@@ -10,6 +10,8 @@ import { Palette } from './panels/Palette';
 import { RunBar } from './panels/RunBar';
 import { Panel, PanelContext } from './panels/services';
 
+const REFIT = 100;
+
 /** What is inside the tab of a pipeline: palette, canvas, settings, and what is below. Loaded on first use. */
 export function createContent(panel: Panel): Widget {
   const part = (name: string, element: React.JSX.Element): Widget => {
@@ -23,7 +25,7 @@ export function createContent(panel: Panel): Widget {
   };
   const canvas = part('canvas', <CanvasWithRun />);
   const bottom = part('bottom', <Bottom />);
-  const middle = split('vertical', [canvas, bottom], [0.65, 0.35]);
+  const middle = split('vertical', [canvas, bottom], [0.55, 0.45]);
   const content = split(
     'horizontal',
     panel.view.readOnly
@@ -32,7 +34,14 @@ export function createContent(panel: Panel): Widget {
     panel.view.readOnly ? [0.75, 0.25] : [0.16, 0.59, 0.25]
   );
   content.addClass('at-Pipeline');
-  const showBottom = (): void => bottom.setHidden(panel.view.bottomTab === null);
+  const showBottom = (): void => {
+    const hidden = panel.view.bottomTab === null;
+    if (bottom.isHidden !== hidden) {
+      bottom.setHidden(hidden);
+      middle.setRelativeSizes([0.55, 0.45]);
+      window.setTimeout(() => panel.view.show(), REFIT);
+    }
+  };
   showBottom();
   panel.view.changed.connect(showBottom);
   return content;

@@ -11,7 +11,9 @@ import {
   Panel as FlowPanel,
   ReactFlow,
   ReactFlowProvider,
-  useReactFlow
+  ReactFlowState,
+  useReactFlow,
+  useStore
 } from '@xyflow/react';
 import { Notification } from '@jupyterlab/apputils';
 import React, { useCallback, useEffect, useMemo, useRef, useState } from 'react';
@@ -26,7 +28,8 @@ import { connection, refusal, Wish } from './connect';
 import { ConnectHint } from './ConnectHint';
 import { useDrop } from './drop';
 import { EmptyCanvas } from './EmptyCanvas';
-import { CanvasEdge, CanvasNode, Drawer } from './flow';
+import { FarEdges } from './FarEdges';
+import { CanvasEdge, CanvasNode, Detail, Drawer } from './flow';
 import { NODE_WIDTH } from './geometry';
 import { SearchBox } from './SearchBox';
 import { StepNode } from './StepNode';
@@ -35,6 +38,24 @@ import { useClipboard } from './useClipboard';
 const NODE_TYPES: NodeTypes = { step: StepNode, comment: CommentNode };
 const MINIMAP_FROM = 12;
 const FIT = { padding: 0.15, maxZoom: 1 };
+
+const FAR = 0.35;
+const FAR_OF_MANY = 0.5;
+const MANY = 150;
+const TINY = 0.18;
+const NO_EDGES: CanvasEdge[] = [];
+
+function detailOf(state: ReactFlowState): Detail {
+  const zoom = state.transform[2];
+  if (state.nodes.length > MANY && zoom < FAR_OF_MANY) {
+    return 'many';
+  }
+  return zoom < FAR ? 'far' : 'near';
+}
+
+function isTiny(state: ReactFlowState): boolean {
+  return state.transform[2] < TINY;
+}
 
 /** The steps of a pipeline and how they hang together. */
 export function Canvas(): React.JSX.Element {
@@ -57,20 +78,22 @@ function wishOf(connection: Connection | CanvasEdge): Wish {
 function useDrawn(view: PipelineView): {
   nodes: CanvasNode[];
   edges: CanvasEdge[];
+  detail: Detail;
   setDragged: (places: ReadonlyMap<string, Place>) => void;
 } {
   const drawer = useMemo(() => new Drawer(), [view]);
+  const detail = useStore(detailOf);
   const document = useSignalValue(view.file.documentChanged, () => view.document);
   const selection = useSignalValue(view.changed, () => view.selection);
   const templates = useSignalValue(view.catalog.changed, () => view.catalog.templates);
   const [dragged, setDragged] = useState<ReadonlyMap<string, Place>>(new Map());
   const drawn = useMemo(
-    () => drawer.nodes(document, view.catalog, selection),
-    [drawer, document, view, selection, templates]
+    () => drawer.nodes(document, view.catalog, selection, detail),
+    [drawer, document, view, selection, templates, detail]
   );
   const edges = useMemo(
-    () => drawer.edges(document, new Set(selection.edges)),
-    [drawer, document, selection.edges, drawn]
+    () => (detail === 'many' ? NO_EDGES : drawer.edges(document, new Set(selection.edges))),
+    [drawer, document, selection.edges, drawn, detail]
   );
   const nodes = useMemo(
     () =>
@@ -81,7 +104,7 @@ function useDrawn(view: PipelineView): {
         : drawn,
     [drawn, dragged]
   );
-  return { nodes, edges, setDragged };
+  return { nodes, edges, detail, setDragged };
 }
 
 function useChanges(view: PipelineView, setDragged: (places: ReadonlyMap<string, Place>) => void) {
@@ -176,7 +199,8 @@ function useShow(view: PipelineView): void {
 function Flow(): React.JSX.Element {
   const { view, trans } = usePanel();
   const root = useRef<HTMLDivElement>(null);
-  const { nodes, edges, setDragged } = useDrawn(view);
+  const { nodes, edges, detail, setDragged } = useDrawn(view);
+  const tiny = useStore(isTiny);
   const changes = useChanges(view, setDragged);
   const { isValid, onConnect, onConnectEnd } = useConnect(view);
   const readOnly = useSignalValue(view.changed, () => view.readOnly);
@@ -186,7 +210,7 @@ function Flow(): React.JSX.Element {
   return (
     <div
       ref={root}
-      className="at-Canvas"
+      className={tiny ? 'at-Canvas at-mod-tiny' : 'at-Canvas'}
       tabIndex={-1}
       aria-label={trans.__('Pipeline canvas')}
       role="region"
@@ -207,7 +231,6 @@ function Flow(): React.JSX.Element {
         deleteKeyCode={null}
         multiSelectionKeyCode={['Shift', 'Control', 'Meta']}
         onlyRenderVisibleElements
-        elevateEdgesOnSelect
         minZoom={0.05}
         maxZoom={2}
         snapToGrid
@@ -218,6 +241,7 @@ function Flow(): React.JSX.Element {
         proOptions={ATTRIBUTION}
         connectionRadius={24}
       >
+        {detail === 'many' && <FarEdges nodes={nodes} />}
         <Background gap={20} />
         <Controls showInteractive={false} aria-label={trans.__('Zoom')} />
         {nodes.length >= MINIMAP_FROM && (

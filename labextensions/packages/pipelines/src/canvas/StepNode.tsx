@@ -1,7 +1,7 @@
 import { Step } from '@atelier/api';
 import { stateWord } from '@atelier/ui';
 import { LabIcon, notebookIcon, pythonIcon, rKernelIcon } from '@jupyterlab/ui-components';
-import { Handle, NodeProps, Position, ReactFlowState, useStore } from '@xyflow/react';
+import { Handle, NodeProps, Position } from '@xyflow/react';
 import React, { memo } from 'react';
 
 import { kindOf, Port, Ports } from '../document/ports';
@@ -21,8 +21,6 @@ const ICONS: Readonly<Record<ReturnType<typeof kindOf>, LabIcon>> = {
   r: rKernelIcon,
   template: templateIcon
 };
-const FAR = 0.4;
-const isFar = (state: ReactFlowState): boolean => state.transform[2] < FAR;
 
 /** The icon of a step's kind. */
 export function iconOf(node: PipelineNode): LabIcon {
@@ -31,11 +29,10 @@ export function iconOf(node: PipelineNode): LabIcon {
 
 /** A step on the canvas: what it is, what it takes and leaves, and how it goes. */
 export const StepNode = memo(function StepNode(props: NodeProps<StepFlowNode>): React.JSX.Element {
-  const { view } = usePanel();
-  const { node, template, ports } = props.data;
+  const { view, trans } = usePanel();
+  const { node, template, ports, detail } = props.data;
   const step = useStep(view, node.id);
   const problems = useSignalValue(view.changed, () => view.problemsOf(node.id));
-  const far = useStore(isFar);
   const classes = ['at-Step'];
   if (step) {
     classes.push(`at-mod-${step.state}`);
@@ -44,11 +41,22 @@ export const StepNode = memo(function StepNode(props: NodeProps<StepFlowNode>): 
     classes.push('at-mod-problem');
   }
   const name = nameOf(node);
-  if (far) {
+  if (detail !== 'near') {
     return (
-      <div className={[...classes, 'at-mod-far'].join(' ')} title={name}>
+      <div
+        className={[...classes, 'at-mod-far'].join(' ')}
+        title={name}
+        data-node={node.id}
+        data-state={step?.state ?? ''}
+      >
         <div className="at-Step-farName">{name}</div>
-        <FarPorts ports={ports} />
+        {step && (
+          <div className="at-Step-farState">
+            <span className="at-Dot" aria-hidden="true" />
+            {stateWord(trans, step.state)}
+          </div>
+        )}
+        {detail === 'far' && <FarPorts ports={ports} />}
       </div>
     );
   }

@@ -29,7 +29,10 @@ export function useDrop(root: RefObject<HTMLElement>, view: PipelineView): void 
     }
     const at = (event: MouseEvent): Place =>
       flow.screenToFlowPosition({ x: event.clientX, y: event.clientY });
-    const handlers = { ...paletteHandlers(view, at), ...fileHandlers(view, at) } as unknown as Record<string, EventListener>;
+    const handlers = { ...paletteHandlers(view, at), ...fileHandlers(view, at) } as unknown as Record<
+      string,
+      EventListener
+    >;
     for (const [name, handler] of Object.entries(handlers)) {
       element.addEventListener(name, handler);
     }

@@ -10,11 +10,18 @@ import { TemplateCatalog } from '../model/catalog';
 import { Selection } from '../model/view';
 import { HANDLE, HEADER, heightOf, NODE_WIDTH, portY } from './geometry';
 
+/**
+ * How much of a step is drawn: all of it; from afar, only its name and state; and where there are many of those,
+ * no ports either, and all edges as one line drawing.
+ */
+export type Detail = 'near' | 'far' | 'many';
+
 /** What a drawn step needs to know. */
 export interface StepData extends Record<string, unknown> {
   node: PipelineNode;
   template: TemplateSummary | undefined;
   ports: Ports;
+  detail: Detail;
 }
 
 /** What a drawn comment needs to know. */
@@ -28,6 +35,7 @@ export type CanvasNode = StepFlowNode | CommentFlowNode;
 export type CanvasEdge = FlowEdge<{ edge: Edge }>;
 
 interface Known<T> {
+  detail: Detail;
   template: TemplateSummary | undefined;
   selected: boolean;
   drawn: T;
@@ -36,8 +44,13 @@ interface Known<T> {
 /** Draws documents; what did not change is the same object again, so that it is not drawn anew. */
 export class Drawer {
   /** Steps and comments. */
-  nodes(document: PipelineDocument, catalog: TemplateCatalog, selection: Selection): CanvasNode[] {
-    const steps = document.nodes.map(node => this.step(node, catalog, selection.ids.has(node.id)));
+  nodes(
+    document: PipelineDocument,
+    catalog: TemplateCatalog,
+    selection: Selection,
+    detail: Detail
+  ): CanvasNode[] {
+    const steps = document.nodes.map(node => this.step(node, catalog, selection.ids.has(node.id), detail));
     const comments = rawComments(document).map(one => this.comment(one, selection.ids.has(text(one.id))));
     return [...comments, ...steps];
   }
@@ -58,14 +71,19 @@ export class Drawer {
     return outputs.some(port => port.name === edge.output) ? edge.output : OUT_PORT;
   }
 
-  private step(node: PipelineNode, catalog: TemplateCatalog, selected: boolean): StepFlowNode {
+  private step(
+    node: PipelineNode,
+    catalog: TemplateCatalog,
+    selected: boolean,
+    detail: Detail
+  ): StepFlowNode {
     const template = catalog.templateOf(node);
     const known = this.steps.get(node);
-    if (known && known.template === template && known.selected === selected) {
+    if (known?.template === template && known?.selected === selected && known?.detail === detail) {
       return known.drawn;
     }
-    const drawn = stepNode(node, template, selected);
-    this.steps.set(node, { template, selected, drawn });
+    const drawn = stepNode(node, template, selected, detail);
+    this.steps.set(node, { template, selected, detail, drawn });
     return drawn;
   }
 
@@ -75,7 +93,7 @@ export class Drawer {
       return known.drawn;
     }
     const drawn = commentNode(raw, selected);
-    this.comments.set(raw, { template: undefined, selected, drawn });
+    this.comments.set(raw, { template: undefined, selected, detail: 'near', drawn });
     return drawn;
   }
 
@@ -97,7 +115,8 @@ export class Drawer {
 function stepNode(
   node: PipelineNode,
   template: TemplateSummary | undefined,
-  selected: boolean
+  selected: boolean,
+  detail: Detail
 ): StepFlowNode {
   const ports = withConnected(node, portsOf(node, template));
   const size = { width: NODE_WIDTH, height: heightOf(ports) };
@@ -110,7 +129,7 @@ function stepNode(
     selected,
     handles: handlesOf(ports),
     ariaLabel: nameOf(node),
-    data: { node, template, ports }
+    data: { node, template, ports, detail }
   };
 }
 

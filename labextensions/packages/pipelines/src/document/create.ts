@@ -98,7 +98,7 @@ function bare(
     app_data: {
       label,
       component_parameters,
-      ui_data: { label, image: '', x_pos: Math.round(place.x), y_pos: Math.round(place.y), description: '' }
+      ui_data: { label, image: '', x_pos: Math.round(place.x), y_pos: Math.round(place.y) }
     },
     inputs: [{ id: IN_PORT }],
     outputs: [{ id: OUT_PORT }]

@@ -93,7 +93,7 @@ export function rename(id: string, label: string): Edit {
 
 /** Say what a step is for. */
 export function describe(id: string, description: string): Edit {
-  return changeNode(id, node => withUi(node, { description }));
+  return changeNode(id, node => withExtras(node, { description: description || undefined }));
 }
 
 /** Add steps. */

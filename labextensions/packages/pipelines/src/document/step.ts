@@ -46,7 +46,7 @@ export function nameOf(node: PipelineNode): string {
 
 /** What the step is for, in its author's words. */
 export function descriptionOf(node: PipelineNode): string {
-  return text(object(appData(node).ui_data).description);
+  return text(extras(node).description) || text(object(appData(node).ui_data).description);
 }
 
 /** Where the step stands on the canvas. */

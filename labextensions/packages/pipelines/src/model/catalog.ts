@@ -72,11 +72,13 @@ export class TemplateCatalog {
     if (known) {
       return known;
     }
-    const asked = unwrap(this.atelier.rest.GET('/templates/{name}', { params: { path: { name } } })).then(body => ({
-      ...summary(body),
-      parameters: body.parameters as JsonObject,
-      readme: body.readme
-    }));
+    const asked = unwrap(this.atelier.rest.GET('/templates/{name}', { params: { path: { name } } })).then(
+      body => ({
+        ...summary(body),
+        parameters: body.parameters as JsonObject,
+        readme: body.readme
+      })
+    );
     this.details.set(name, asked);
     asked.catch(() => this.details.delete(name));
     return asked;

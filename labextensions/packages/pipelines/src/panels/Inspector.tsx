@@ -1,4 +1,4 @@
-import React, { useEffect, useState } from 'react';
+import React, { useDeferredValue, useEffect, useState } from 'react';
 
 import { PipelineDocument } from '../document/document';
 import { genericKind } from '../document/step';
@@ -27,7 +27,8 @@ function useFocus(): FieldFocus {
 export function Inspector(): React.JSX.Element {
   const { view, trans } = usePanel();
   const document = useSignalValue(view.file.documentChanged, () => view.document);
-  const selection = useSignalValue(view.changed, () => view.selection);
+  // Forms are heavier than steps: dragging one must not wait for its form.
+  const selection = useDeferredValue(useSignalValue(view.changed, () => view.selection));
   const readOnly = useSignalValue(view.changed, () => view.readOnly);
   useSignalValue(view.changed, () => view.problems);
   const focus = useFocus();

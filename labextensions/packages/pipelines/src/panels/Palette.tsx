@@ -135,7 +135,7 @@ function PaletteItem(props: { item: Item }): React.JSX.Element {
     >
       <item.icon.react tag="span" className="at-Palette-icon" />
       <span className="at-Palette-label">{item.label}</span>
-      {template?.stage === 'alpha' && <span className="at-Tag">{trans.__('alpha')}</span>}
+      {template?.stage === 'alpha' && <span className="at-StageTag">{trans.__('alpha')}</span>}
       {template && (
         <IconButton
           className="at-Palette-docs"

@@ -16,12 +16,12 @@ export function Section(props: {
   }, [force]);
   return (
     <details
-      className="at-Section"
+      className="at-FormSection"
       open={open}
       onToggle={event => setOpen((event.target as HTMLDetailsElement).open)}
     >
-      <summary className="at-Section-title">{props.title}</summary>
-      {open && <div className="at-Section-body">{props.children}</div>}
+      <summary className="at-FormSection-title">{props.title}</summary>
+      {open && <div className="at-FormSection-body">{props.children}</div>}
     </details>
   );
 }

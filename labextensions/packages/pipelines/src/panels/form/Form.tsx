@@ -10,7 +10,9 @@ import { FormContext } from './Field';
 import { WIDGETS } from './widgets';
 
 // Lab types its form for read-only JSON alone, which the form library's own parts do not fit.
-const LabForm = FormComponent as unknown as React.FunctionComponent<FormProps & FormComponent.ILabCustomizerProps>;
+const LabForm = FormComponent as unknown as React.FunctionComponent<
+  FormProps & FormComponent.ILabCustomizerProps
+>;
 
 /** A form of Lab's own kind; `onChange` hears only of fields that changed. */
 export function Form(props: {
