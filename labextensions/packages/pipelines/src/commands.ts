@@ -43,7 +43,7 @@ export namespace CommandIDs {
   export const openRevision = 'atelier:open-revision';
 }
 
-const ON_CANVAS = '.at-Canvas .react-flow:not(:has(textarea:focus))';
+const ON_CANVAS = '.at-Canvas:not(:has(:read-write:focus))';
 
 /** What commands work on: the pipeline that is in front. */
 export interface Front {

@@ -16,7 +16,7 @@ import {
   useStore
 } from '@xyflow/react';
 import { Notification } from '@jupyterlab/apputils';
-import React, { useCallback, useEffect, useMemo, useRef, useState } from 'react';
+import React, { RefObject, useCallback, useEffect, useMemo, useRef, useState } from 'react';
 
 import { move } from '../document/edits';
 import { IN_PORT, OUT_PORT, Place } from '../document/types';
@@ -39,7 +39,7 @@ const NODE_TYPES: NodeTypes = { step: StepNode, comment: CommentNode };
 const MINIMAP_FROM = 12;
 const FIT = { padding: 0.15, maxZoom: 1 };
 
-const FAR = 0.35;
+const FAR = 0.45;
 const FAR_OF_MANY = 0.5;
 const MANY = 150;
 const TINY = 0.18;
@@ -196,6 +196,36 @@ function useShow(view: PipelineView): void {
   }, [flow, view]);
 }
 
+/** The canvas keeps the keyboard when the step that had it is deleted. */
+function useKeptFocus(root: RefObject<HTMLElement>, nodes: CanvasNode[]) {
+  const inside = useRef(false);
+  useEffect(() => {
+    if (inside.current && document.activeElement === document.body) {
+      root.current?.focus({ preventScroll: true });
+    }
+  }, [root, nodes]);
+  return useMemo(
+    () => ({
+      onFocus: () => {
+        inside.current = true;
+      },
+      onBlur: (event: React.FocusEvent) => {
+        inside.current = event.relatedTarget === null && inside.current;
+      }
+    }),
+    []
+  );
+}
+
+/** What was clicked gets the keyboard, which dragging takes away from it. */
+function focusClicked(event: React.MouseEvent<HTMLElement>): void {
+  const target = event.target as HTMLElement;
+  if (!target.closest('input, textarea, button')) {
+    const focused = target.closest<HTMLElement>('.react-flow__node') ?? event.currentTarget;
+    focused.focus({ preventScroll: true });
+  }
+}
+
 function Flow(): React.JSX.Element {
   const { view, trans } = usePanel();
   const root = useRef<HTMLDivElement>(null);
@@ -214,6 +244,8 @@ function Flow(): React.JSX.Element {
       tabIndex={-1}
       aria-label={trans.__('Pipeline canvas')}
       role="region"
+      onClick={focusClicked}
+      {...useKeptFocus(root, nodes)}
       {...clipboard}
     >
       <ReactFlow<CanvasNode, CanvasEdge>
