@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from atelier_sdk import credentials, resources
+from atelier_sdk.datasets import Datasets
 from atelier_sdk.models import Me
 from atelier_sdk.transport import Transport
 
@@ -29,6 +30,7 @@ class Client:
         self.runs = resources.Runs(self._transport)
         self.steps = resources.Steps(self._transport)
         self.artifacts = resources.Artifacts(self._transport)
+        self.datasets = Datasets(self._transport)
         self.events = resources.Events(self._transport)
         self.templates = resources.Templates(self._transport)
         self.images = resources.Images(self._transport)

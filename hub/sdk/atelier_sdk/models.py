@@ -149,6 +149,50 @@ class Artifact(Answer):
     digest: str = ""
 
 
+class DatasetVersion(Answer):
+    """An immutable version of a dataset: files by their contents, or an address (`uri`)."""
+
+    number: int
+    kind: str = "file"
+    uri: str = ""
+    files: int = 0
+    size: int = 0
+    note: str = ""
+    created_at: datetime | None = None
+    created_by: str = ""
+
+
+class Dataset(Answer):
+    """Data with versions; `newest` is the newest of them."""
+
+    name: str
+    project: str = ""
+    description: str = ""
+    tags: list[str] = Field(default_factory=list)
+    newest: DatasetVersion | None = None
+    version: int = 0
+
+
+class DatasetFile(Answer):
+    """One file of a version."""
+
+    path: str
+    size: int = 0
+    digest: str = ""
+
+
+class Preview(Answer):
+    """What is in a file: `columns` and `rows` of a table, the beginning of a `text`, or what kind of medium it is."""
+
+    kind: str
+    columns: list[dict[str, str]] = Field(default_factory=list)
+    rows: list[list[Any]] = Field(default_factory=list)
+    total: int | None = None
+    text: str = ""
+    more: bool = False
+    problem: str = ""
+
+
 class Event(Answer):
     """Something that happened, in the order in which it happened."""
 

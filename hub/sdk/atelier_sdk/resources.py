@@ -35,11 +35,14 @@ MemberKind = Literal["user", "group"]
 Items = list[dict[str, Any]]
 
 
-def _path(*parts: str) -> str:
+def path_of(*parts: str) -> str:
+    """A path below the API, each part as it is."""
     return "/".join(quote(part, safe=":") for part in parts)
 
 
-class _Resource:
+class Resource:
+    """One kind of thing."""
+
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
@@ -76,7 +79,7 @@ class _Resource:
             self._transport.request("POST", make[0], json=make[1])
 
 
-class Projects(_Resource):
+class Projects(Resource):
     """Places for runs, data and people."""
 
     def list(self) -> Iterator[Project]:
@@ -85,7 +88,7 @@ class Projects(_Resource):
 
     def get(self, name: str) -> Project:
         """One project."""
-        return self._one(Project, "GET", _path("projects", name))
+        return self._one(Project, "GET", path_of("projects", name))
 
     def create(self, name: str, **fields: Any) -> Project:
         """Make a project; the caller becomes its owner."""
@@ -93,60 +96,60 @@ class Projects(_Resource):
 
     def update(self, name: str, *, version: int | None = None, **fields: Any) -> Project:
         """Change some fields; with the `version` that was read, only if nobody changed it since."""
-        return Project.model_validate(self._edit("PATCH", _path("projects", name), version, fields).json())
+        return Project.model_validate(self._edit("PATCH", path_of("projects", name), version, fields).json())
 
     def delete(self, name: str, *, version: int | None = None) -> None:
         """Remove a project and what is in it."""
-        self._edit("DELETE", _path("projects", name), version)
+        self._edit("DELETE", path_of("projects", name), version)
 
 
-class Members(_Resource):
+class Members(Resource):
     """Who may do what in a project."""
 
     def list(self, project: str) -> Iterator[Member]:
         """All members of a project."""
-        return self._all(Member, _path("projects", project, "members"))
+        return self._all(Member, path_of("projects", project, "members"))
 
     def set(self, project: str, name: str, role: str, *, kind: MemberKind = "user") -> None:
         """Give a user or a hub group a role."""
-        members = _path("projects", project, "members")
+        members = path_of("projects", project, "members")
         new = {"kind": kind, "name": name, "role": role}
-        self._set("PATCH", _path("projects", project, "members", kind, name), {"role": role}, (members, new))
+        self._set("PATCH", path_of("projects", project, "members", kind, name), {"role": role}, (members, new))
 
     def remove(self, project: str, name: str, *, kind: MemberKind = "user") -> None:
         """Take the role away."""
-        self._edit("DELETE", _path("projects", project, "members", kind, name), None)
+        self._edit("DELETE", path_of("projects", project, "members", kind, name), None)
 
 
-class Secrets(_Resource):
+class Secrets(Resource):
     """Values that steps get as environment variables and nobody can read back."""
 
     def list(self, project: str) -> Iterator[Secret]:
         """The names."""
-        return self._all(Secret, _path("projects", project, "secrets"))
+        return self._all(Secret, path_of("projects", project, "secrets"))
 
     def set(self, project: str, name: str, value: str) -> None:
         """Make or replace a secret."""
-        secrets = _path("projects", project, "secrets")
+        secrets = path_of("projects", project, "secrets")
         self._set(
             "PUT",
-            _path("projects", project, "secrets", name),
+            path_of("projects", project, "secrets", name),
             {"value": value},
             (secrets, {"name": name, "value": value}),
         )
 
     def delete(self, project: str, name: str) -> None:
         """Remove a secret."""
-        self._edit("DELETE", _path("projects", project, "secrets", name), None)
+        self._edit("DELETE", path_of("projects", project, "secrets", name), None)
 
 
-class Snapshots(_Resource):
+class Snapshots(Resource):
     """Packed code, found by its content."""
 
     def exists(self, project: str, digest: str) -> bool:
         """Whether the platform has it already."""
         try:
-            self._transport.request("HEAD", _path("projects", project, "snapshots", digest))
+            self._transport.request("HEAD", path_of("projects", project, "snapshots", digest))
         except AtelierError as error:
             if error.status == 404:
                 return False
@@ -159,7 +162,7 @@ class Snapshots(_Resource):
             return False
         self._transport.request(
             "PUT",
-            _path("projects", project, "snapshots", snapshot.digest),
+            path_of("projects", project, "snapshots", snapshot.digest),
             content=_Blocks(snapshot),
             headers={"Content-Type": "application/gzip", "Content-Length": str(snapshot.size)},
         )
@@ -178,36 +181,36 @@ class _Blocks:
             yield block
 
 
-class Pipelines(_Resource):
+class Pipelines(Resource):
     """Documents before they are stored."""
 
     def check(self, project: str, *, document: Any, path: str, files: list[str]) -> list[Problem]:
         """What is wrong in a document; an empty list when it can run. `files` are the paths in its folder."""
         body = {"document": document, "path": path, "files": files}
         answer = self._transport.request(
-            "POST", _path("projects", project, "pipelines", "check"), json=body, idempotent=True
+            "POST", path_of("projects", project, "pipelines", "check"), json=body, idempotent=True
         )
         return [Problem.model_validate(problem) for problem in answer.json()["problems"]]
 
 
-class Revisions(_Resource):
+class Revisions(Resource):
     """Stored pipelines; they never change."""
 
     def create(self, project: str, *, path: str, document: Any, snapshot: str | None) -> Revision:
         """Store a document with the snapshot of its folder."""
         body = {"path": path, "document": document, "snapshot": snapshot}
-        return self._one(Revision, "POST", _path("projects", project, "revisions"), json=body)
+        return self._one(Revision, "POST", path_of("projects", project, "revisions"), json=body)
 
     def get(self, project: str, revision: str) -> Revision:
         """One revision."""
-        return self._one(Revision, "GET", _path("projects", project, "revisions", revision))
+        return self._one(Revision, "GET", path_of("projects", project, "revisions", revision))
 
     def list(self, project: str) -> Iterator[Revision]:
         """All revisions, newest first."""
-        return self._all(Revision, _path("projects", project, "revisions"))
+        return self._all(Revision, path_of("projects", project, "revisions"))
 
 
-class Runs(_Resource):
+class Runs(Resource):
     """Executions of revisions."""
 
     def create(
@@ -227,41 +230,41 @@ class Runs(_Resource):
             "idempotency_key": idempotency_key or uuid.uuid4().hex,
         }
         body = {key: value for key, value in body.items() if value is not None}
-        return self._one(Run, "POST", _path("projects", project, "runs"), json=body, idempotent=True)
+        return self._one(Run, "POST", path_of("projects", project, "runs"), json=body, idempotent=True)
 
     def get(self, project: str, run: str) -> Run:
         """One run."""
-        return self._one(Run, "GET", _path("projects", project, "runs", run))
+        return self._one(Run, "GET", path_of("projects", project, "runs", run))
 
     def page(
         self, project: str, *, state: str | None = None, limit: int | None = None, cursor: str | None = None
     ) -> Page[Run]:
         """One page of runs, newest first."""
-        return self._page(Run, _path("projects", project, "runs"), state=state, limit=limit, cursor=cursor)
+        return self._page(Run, path_of("projects", project, "runs"), state=state, limit=limit, cursor=cursor)
 
     def list(self, project: str, *, state: str | None = None) -> Iterator[Run]:
         """All runs, newest first."""
-        return self._all(Run, _path("projects", project, "runs"), state=state)
+        return self._all(Run, path_of("projects", project, "runs"), state=state)
 
     def cancel(self, project: str, run: str) -> Run:
         """Ask a run to end; no error when it has ended already."""
-        return self._one(Run, "POST", _path("projects", project, "runs", run, "cancel"), idempotent=True)
+        return self._one(Run, "POST", path_of("projects", project, "runs", run, "cancel"), idempotent=True)
 
     def artifacts(self, project: str, run: str) -> Iterator[Artifact]:
         """What its steps have stored."""
-        return self._all(Artifact, _path("projects", project, "runs", run, "artifacts"))
+        return self._all(Artifact, path_of("projects", project, "runs", run, "artifacts"))
 
 
-class Steps(_Resource):
+class Steps(Resource):
     """The steps of a run."""
 
     def list(self, project: str, run: str) -> Iterator[Step]:
         """All steps in document order, as they stand."""
-        return self._all(Step, _path("projects", project, "runs", run, "steps"))
+        return self._all(Step, path_of("projects", project, "runs", run, "steps"))
 
     def attempts(self, project: str, run: str, step: str) -> Iterator[Attempt]:
         """All tries of a step."""
-        return self._all(Attempt, _path("projects", project, "runs", run, "steps", step, "attempts"))
+        return self._all(Attempt, path_of("projects", project, "runs", run, "steps", step, "attempts"))
 
     def logs(
         self,
@@ -278,28 +281,30 @@ class Steps(_Resource):
         """What the step wrote, from byte `offset`; with `follow` until it ends, across lost connections."""
         wanted = {"attempt": attempt, "replica": replica, "offset": offset}
         params = {key: value for key, value in wanted.items() if value is not None}
-        path = _path("projects", project, "runs", run, "steps", step, "logs")
+        path = path_of("projects", project, "runs", run, "steps", step, "logs")
         return read_text(self._transport, path, params, follow=follow, patience=patience)
 
     def results(self, project: str, run: str, step: str) -> Items:
         """The views that the step left: tables, images, texts, charts, metrics."""
-        body = self._transport.request("GET", _path("projects", project, "runs", run, "steps", step, "results")).json()
+        body = self._transport.request(
+            "GET", path_of("projects", project, "runs", run, "steps", step, "results")
+        ).json()
         return list(body["items"])
 
 
-class Artifacts(_Resource):
+class Artifacts(Resource):
     """Stored outputs."""
 
     def download(self, project: str, artifact: str, target: Path) -> Path:
         """Write the content to a file (a folder comes as a tar)."""
-        path = _path("projects", project, "artifacts", artifact, "content")
+        path = path_of("projects", project, "artifacts", artifact, "content")
         with self._transport.stream(path) as stream, target.open("wb") as file:
             for block in stream.iter_bytes():
                 file.write(block)
         return target
 
 
-class Events(_Resource):
+class Events(Resource):
     """What happens, as it happens."""
 
     def follow(
@@ -311,7 +316,7 @@ class Events(_Resource):
         return follow_events(self._transport, params, patience)
 
 
-class Templates(_Resource):
+class Templates(Resource):
     """Kinds of steps that anyone can use."""
 
     def list(self) -> Iterator[Template]:
@@ -320,10 +325,10 @@ class Templates(_Resource):
 
     def get(self, name: str) -> Template:
         """One, with its parameters' schema."""
-        return self._one(Template, "GET", _path("templates", name))
+        return self._one(Template, "GET", path_of("templates", name))
 
 
-class Images(_Resource):
+class Images(Resource):
     """What steps run in."""
 
     def list(self) -> Iterator[Image]:
@@ -331,7 +336,7 @@ class Images(_Resource):
         return self._all(Image, "images")
 
 
-class Backends(_Resource):
+class Backends(Resource):
     """Where runs can be sent to."""
 
     def list(self) -> Iterator[BackendInfo]:
