@@ -55,6 +55,16 @@ class QuotaExceeded(AtelierError):
     code = "quota_exceeded"
 
 
+class TooMany(AtelierError):
+    """The person has as much of it open as one may have; trying again in `retry_after` seconds may work."""
+
+    code = "too_many"
+
+    def __init__(self, message: str, *, code: str | None = None, hint: str = "", retry_after: int = 10) -> None:
+        super().__init__(message, code=code, hint=hint)
+        self.retry_after = retry_after
+
+
 class TooLarge(AtelierError):
     """The body is larger than the limit."""
 

@@ -33,6 +33,7 @@ from atelier_hub.features.pipelines.snapshots import set_up_sweep
 from atelier_hub.features.projects.service import Roles
 from atelier_hub.feed import Feed
 from atelier_hub.http import application, serve
+from atelier_hub.streams import MOST_STREAMS, Streams
 
 
 class StartError(AtelierError):
@@ -72,6 +73,9 @@ class AtelierHub(Application):
         config=True
     )
     max_log_bytes = Integer(LOG_LIMIT, min=1, help="How much of all logs of one attempt is kept.").tag(config=True)
+    max_streams = Integer(
+        MOST_STREAMS, min=1, help="Event feeds and followed logs that one person may have open at a time."
+    ).tag(config=True)
     single_user = Bool(False, help="Only one person uses this installation.").tag(config=True)
 
     aliases = {  # noqa: RUF012 - traitlets' way
@@ -187,6 +191,7 @@ class AtelierHub(Application):
             store=store,
             logs=LogStore(store, self.max_log_bytes),
             feed=Feed(db),
+            streams=Streams(self.max_streams),
         )
         sweep = Sweep(db, store)
         context.provide(sweep)

@@ -17,6 +17,7 @@ from atelier_hub.auth import AttemptTokens, Authenticator
 from atelier_hub.clients.jupyterhub import HubClient
 from atelier_hub.crypto import Keyring
 from atelier_hub.db import Database
+from atelier_hub.streams import Streams
 
 if TYPE_CHECKING:
     from atelier_hub.artifacts.logs import LogStore
@@ -59,6 +60,7 @@ class Context:
     store: ArtifactStore
     logs: LogStore
     feed: Feed
+    streams: Streams = field(default_factory=Streams)
     attempt_tokens: AttemptTokens | None = None
     delete_guards: list[Callable[[Session, str], None]] = field(default_factory=list)
     """Called inside the deletion of a project: raise to refuse, or remove what the feature keeps there."""

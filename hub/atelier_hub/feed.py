@@ -16,7 +16,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -28,6 +28,7 @@ from atelier_hub.context import Context, Ctx
 from atelier_hub.db import Database, table_of
 from atelier_hub.db.events import CHANNEL, EventRow
 from atelier_hub.db.listen import Listener
+from atelier_hub.streams import LIMITED
 
 log = logging.getLogger(__name__)
 router = APIRouter(tags=["events"])
@@ -162,7 +163,7 @@ class Feed:
         while self._handed:
             for event in self._handed.popleft():
                 if event["id"] > self._last:
-                    self._early[event["id"]] = Event.model_validate(event)
+                    self._early[event["id"]] = Event.model_construct(**event)
         self._take_early()
         wanted, self._elsewhere = self._elsewhere, 0
         if self._early or wanted > self._last:
@@ -288,7 +289,7 @@ class Visitor:
         return True
 
 
-@router.get("/events", response_class=EventSourceResponse, responses={200: {"model": Event}})
+@router.get("/events", response_class=EventSourceResponse, responses={200: {"model": Event}, **LIMITED})
 async def events(
     *,
     request: Request,
@@ -297,7 +298,7 @@ async def events(
     project: Annotated[str, Query(max_length=255, description="Only this project's events.")] = "",
     after: Annotated[int | None, Query(ge=0, le=MAX_ID, description="Begin after this event.")] = None,
     last_event_id: Annotated[str | None, Header()] = None,
-) -> EventSourceResponse:
+) -> Response:
     """The event feed (server-sent events): replay after an event if asked, then live, for what you may see."""
     if project:
         await asyncio.to_thread(_check_project, ctx, access.actor, project)
@@ -306,7 +307,8 @@ async def events(
     newest = await asyncio.to_thread(_newest, ctx)
     start = newest if after is None else min(after, newest)
     visitor = Visitor(ctx, token_of(request), access.actor, project, start)
-    return EventSourceResponse(visitor.stream(), ping=KEEPALIVE_SECONDS, send_timeout=SEND_TIMEOUT)
+    response = EventSourceResponse(visitor.stream(), ping=KEEPALIVE_SECONDS, send_timeout=SEND_TIMEOUT)
+    return ctx.streams.held(access.actor.name, response)
 
 
 def _newest(ctx: Context) -> int:

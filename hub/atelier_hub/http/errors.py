@@ -28,6 +28,7 @@ STATUS: dict[type[errors.AtelierError], int] = {
     errors.Conflict: 409,
     errors.QuotaExceeded: 409,
     errors.TooLarge: 413,
+    errors.TooMany: 429,
     errors.BackendUnavailable: 503,
     errors.StorageFull: 507,
 }
@@ -91,6 +92,8 @@ def answer(error: errors.AtelierError, trace: str = "", **extra: Any) -> JSONRes
         headers["WWW-Authenticate"] = "Bearer"
     if status == 503:
         headers["Retry-After"] = "2"
+    if isinstance(error, errors.TooMany):
+        headers["Retry-After"] = str(error.retry_after)
     return JSONResponse(
         {"message": error.message, "code": error.code, "hint": error.hint, "trace": trace} | extra,
         status_code=status,

@@ -7,6 +7,7 @@ import contextlib
 import errno
 import os
 import re
+import resource
 import signal
 import socket
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,8 @@ from atelier_hub.http.errors import answer
 
 _FOR_WORKLOADS = re.compile(r"(/api/(?:attempts/.*|health))", re.DOTALL)
 GRACE_SECONDS = 10
+MOST_CONNECTIONS = 10_000
+KEPT_DESCRIPTORS = 256
 
 
 class CannotListen(AtelierError):
@@ -87,8 +90,9 @@ def run(app: FastAPI, sockets: Sequence[socket.socket], base_path: str) -> None:
 
 
 async def _serve(app: FastAPI, sockets: Sequence[socket.socket], base_path: str) -> None:
-    main = _Server(_config(app, lifespan="on"))
-    others = [_Server(_config(ForWorkloads(app, base_path), lifespan="off")) for _ in sockets[1:]]
+    most = _most_connections() // len(sockets)
+    main = _Server(_config(app, lifespan="on", most=most))
+    others = [_Server(_config(ForWorkloads(app, base_path), lifespan="off", most=most)) for _ in sockets[1:]]
     servers = [main, *others]
 
     def stop() -> None:
@@ -111,7 +115,14 @@ async def _announce(sockets: Sequence[socket.socket]) -> None:
     print(f"atelier-hub listens on http://{host}:{port} (pid {os.getpid()})", flush=True)
 
 
-def _config(app: ASGIApp, lifespan: str) -> uvicorn.Config:
+def _most_connections() -> int:
+    """So many that files and the database can still be opened when all are taken; more are answered with 503."""
+    soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MOST_CONNECTIONS if soft == resource.RLIM_INFINITY else soft - KEPT_DESCRIPTORS
+    return max(64, min(most, MOST_CONNECTIONS))
+
+
+def _config(app: ASGIApp, lifespan: str, most: int | None = None) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         lifespan=lifespan,  # type: ignore[arg-type]
@@ -119,5 +130,6 @@ def _config(app: ASGIApp, lifespan: str) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         proxy_headers=False,
+        limit_concurrency=most,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )

@@ -22,6 +22,7 @@ from atelier_hub.features.pipelines.service import ProblemBody, Revision, Revisi
 from atelier_hub.features.pipelines.snapshots import DIGEST
 from atelier_hub.features.pipelines.views import ResultView, views
 from atelier_hub.http.paging import Page, PagingQuery
+from atelier_hub.streams import LIMITED
 
 router = APIRouter(tags=["pipelines"])
 router.include_router(attempts)
@@ -176,7 +177,7 @@ def list_attempts(project: str, run: Id, step: StepName, ctx: Ctx, access: Reade
         return Page(items=results.attempts(session, run, step))
 
 
-@router.get("/projects/{project}/runs/{run}/steps/{step}/logs", response_class=Response)
+@router.get("/projects/{project}/runs/{run}/steps/{step}/logs", response_class=Response, responses=LIMITED)
 async def step_logs(
     project: str,
     run: Id,
@@ -187,10 +188,11 @@ async def step_logs(
     replica: Annotated[str, Query(pattern=r"^[a-z][a-z0-9-]{0,60}$")] = "main-0",
     follow: bool = False,
     offset: Annotated[int, Query(ge=0, le=2**62)] = 0,
-) -> StreamingResponse:
+) -> Response:
     """What a step wrote, from `offset`; `follow` goes on until it has ended."""
     stream = await results.log_stream(ctx, project, run, step, attempt, replica, offset, follow)
-    return StreamingResponse(stream, media_type="text/plain; charset=utf-8", headers=_sandboxed())
+    response = StreamingResponse(stream, media_type="text/plain; charset=utf-8", headers=_sandboxed())
+    return ctx.streams.held(access.actor.name, response) if follow else response
 
 
 @router.get("/projects/{project}/runs/{run}/steps/{step}/results")
