@@ -23,7 +23,7 @@ ASKED = ("Content-Type", "Content-Length", "Accept", "If-Match", "If-None-Match"
 ANSWERED = (
     "Content-Type", "Content-Length", "Content-Encoding", "Content-Disposition", "Content-Range", "Accept-Ranges",
     "ETag", "Last-Modified", "Cache-Control", "Retry-After", "Content-Security-Policy", "X-Content-Type-Options",
-    "X-Atelier-Kind", "Upload-Offset", "Upload-Length",
+    "X-Atelier-Kind",
 )  # fmt: skip
 _PIECES = 4  # pieces of a request body that may wait here
 _NO_LIMIT = 2**50  # the control plane has its own limits and says so in words

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -198,6 +199,44 @@ def test_difference_sees_the_document_and_the_folder(notebook: Notebook, ada: ht
     assert differs() == {"differs": True, "document": True, "folder": True}
     missing = ada.get("/local/difference", params={"path": path, "revision": "vnone"})
     assert missing.status_code == 404
+
+
+# --- datasets ---
+
+
+def finished(ada: httpx.Client, sending: dict[str, Any]) -> dict[str, Any]:
+    until = time.monotonic() + 60
+    while sending["state"] in {"reading", "sending"} and time.monotonic() < until:
+        time.sleep(0.1)
+        sending = ada.get("/local/dataset", params={"id": sending["id"]}).json()
+    return sending
+
+
+def test_a_folder_becomes_a_version(notebook: Notebook, ada: httpx.Client, platform: Client) -> None:
+    folder = notebook.folder / "rows"
+    folder.mkdir(exist_ok=True)
+    (folder / "a.csv").write_text("x,y\n1,2\n")
+    (folder / "b.bin").write_bytes(os.urandom(30 * 1024**2))
+    body = {"path": "rows", "name": "rows", "description": "Rows", "tags": ["demo"], "note": "first"}
+    done = finished(ada, ada.post("/local/dataset", json=body).json())
+    assert done["state"] == "done" and done["version"]["number"] == 1 and done["sent"] == done["size"] > 30 * 1024**2
+    again = finished(ada, ada.post("/local/dataset", json=body).json())
+    assert again["version"]["number"] == 1, "nothing changed"
+    found = platform.datasets.get("ada", "rows")
+    assert found.description == "Rows" and found.tags == ["demo"]
+    seen = ada.get("/api/projects/ada/datasets/rows/versions/latest/preview", params={"path": "a.csv"}).json()
+    assert seen["rows"] == [[1, 2]]
+
+
+def test_data_that_cannot_be_sent_says_why(notebook: Notebook, ada: httpx.Client) -> None:
+    (notebook.folder / "one.csv").write_text("x")
+    bad_name = finished(ada, ada.post("/local/dataset", json={"path": "one.csv", "name": "Bad Name"}).json())
+    assert bad_name["state"] == "failed" and bad_name["error"]["code"] == "bad_name" and bad_name["error"]["hint"]
+    for path, code in (("none.csv", "no_file"), ("../eve", "outside")):
+        refused = ada.post("/local/dataset", json={"path": path, "name": "x"})
+        assert refused.status_code in {403, 404} and refused.json()["code"] == code
+    unknown = ada.get("/local/dataset", params={"id": "x"})
+    assert unknown.status_code == 404 and unknown.json()["hint"]
 
 
 # --- the demo ---

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from atelier_core.errors import Invalid
 from atelier_server.access import OwnerHandler
 from atelier_server.local import demo, runs
+from atelier_server.local.datasets import NewVersion, Sendings
 from atelier_server.local.files import existing, read_text
 from atelier_server.local.ports import KINDS, guess
 from atelier_server.settings import Settings
@@ -67,6 +68,24 @@ class PortsHandler(_LocalHandler):
         await self.answer(lambda: ports(self.platform, path))
 
 
+class DatasetHandler(_LocalHandler):
+    """Files of this machine as a version of a dataset."""
+
+    def initialize(self, platform: Settings, sendings: Sendings) -> None:  # type: ignore[override]
+        """`sendings` is shared by all requests."""
+        super().initialize(platform)
+        self._sendings = sendings
+
+    async def post(self) -> None:
+        """`{path, name, project, note, description, tags}` → `{id, state, sent, size, version, error}`."""
+        wanted = self.body(NewVersion)
+        await self.answer(lambda: self._sendings.start(wanted))
+
+    async def get(self) -> None:
+        """`?id=` → how far it is."""
+        self.finish(self._sendings.get(self.get_query_argument("id")))
+
+
 class DemoHandler(_LocalHandler):
     """The demo project."""
 
@@ -86,11 +105,13 @@ def ports(platform: Settings, path: str) -> dict[str, Any]:
 
 def routes(platform: Settings) -> list[tuple[str, type[OwnerHandler], dict[str, Any]]]:
     """Their places."""
-    handlers = {
+    handlers: dict[str, type[OwnerHandler]] = {
         "check": CheckHandler,
         "run": RunHandler,
         "difference": DifferenceHandler,
         "ports": PortsHandler,
         "demo": DemoHandler,
     }
-    return [(rf"atelier/local/{name}", handler, {"platform": platform}) for name, handler in handlers.items()]
+    plain = [(rf"atelier/local/{name}", handler, {"platform": platform}) for name, handler in handlers.items()]
+    sending: dict[str, Any] = {"platform": platform, "sendings": Sendings(platform)}
+    return [*plain, (r"atelier/local/dataset", DatasetHandler, sending)]
