@@ -11,7 +11,8 @@ class Image(BaseModel):
     """What a step runs in.
 
     `reference` is what a cluster pulls. `lock` is a requirements file with hashes, from which the local engine makes
-    the same environment; `python` is the version it needs. Without a lock the image is for clusters only.
+    the same environment; `python` is the version it needs, `other_pythons` are those that the lock fits too, for
+    machines that have none of that version. Without a lock the image is for clusters only.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -19,6 +20,7 @@ class Image(BaseModel):
     name: str
     reference: str
     python: str = "3.11"
+    other_pythons: tuple[str, ...] = ()
     lock: Path | None = None
     description: str = ""
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +23,7 @@ from atelier_hub import leases
 from atelier_hub.db import Database, Driven, UtcDateTime, emit, move
 from atelier_hub.db.events import CounterRow, EventRow
 from atelier_hub.db.migrate import DatabaseTooNew, config, migrate
+from atelier_hub.db.session import _use_wal
 
 
 class _Own(DeclarativeBase):
@@ -236,6 +240,29 @@ def test_replicas_that_start_together_migrate_once(empty_db: Database) -> None:
     _together(*[lambda db=db: migrate(db) for db in [empty_db, *others]])
     for other in others:
         other.close()
+
+
+class Contended(sqlite3.Cursor):
+    """A cursor to which SQLite says a few times what it says when two change the journal at the same moment."""
+
+    left = 3
+    words = "database is locked"
+
+    def execute(self, *arguments: Any) -> sqlite3.Cursor:
+        if self.left:
+            self.left -= 1
+            raise sqlite3.OperationalError(self.words)
+        return super().execute(*arguments)
+
+
+def test_a_new_file_that_several_open_at_once_becomes_a_write_ahead_log(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "new.sqlite")) as connection:
+        cursor = connection.cursor(Contended)
+        _use_wal(cursor)
+        assert cursor.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        cursor.left, cursor.words = 1, "disk I/O error"
+        with pytest.raises(sqlite3.OperationalError, match="I/O"):
+            _use_wal(cursor)
 
 
 def test_a_database_from_the_future_is_left_alone(db: Database) -> None:

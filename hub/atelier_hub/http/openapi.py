@@ -12,6 +12,8 @@ from fastapi import FastAPI
 from atelier_hub.http import application, errors
 
 TARGET = Path("docs/openapi.json")
+# Python's words for these changed with version 3.13; the description must not.
+_WORDS = {"413": "Request Entity Too Large", "422": "Unprocessable Entity"}
 
 
 def document() -> dict[str, Any]:
@@ -37,6 +39,8 @@ def _one_error_shape(described: dict[str, Any]) -> None:
     reference = {"$ref": f"#/components/schemas/{errors.ErrorBody.__name__}"}
     for operations in described["paths"].values():
         for operation in operations.values():
+            for status in _WORDS.keys() & operation["responses"].keys():
+                operation["responses"][status]["description"] = _WORDS[status]
             if "422" in operation["responses"]:
                 operation["responses"]["422"]["content"] = {"application/json": {"schema": reference}}
     for unused in ("HTTPValidationError", "ValidationError"):

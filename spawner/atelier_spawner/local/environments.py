@@ -11,10 +11,10 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
-from atelier_core.errors import BackendUnavailable, Invalid
+from atelier_core.errors import AtelierError, BackendUnavailable, Invalid
 from atelier_core.image import Image
 from atelier_spawner.local import interpreters
 from atelier_spawner.local.people import open_to_all, passage
@@ -36,11 +36,13 @@ class Environments:
         self._ready: dict[str, Path] = {}
         self._keys: dict[tuple[str, Path, int, int], str] = {}
         self._building: dict[str, asyncio.Lock] = {}
+        self._pythons: dict[tuple[str, ...], tuple[str, str]] = {}
 
     async def ready(self, name: str) -> Path:
         """The environment of the image `name`; builds it if it is not there."""
         image = self._find(name)
-        key = self._key(image)
+        python = (await self._python(image))[0]
+        key = self._key(image, python)
         if key not in self._ready:
             self._ready[key] = await self._build_once(image, self._folder / key)
         return self._ready[key]
@@ -60,7 +62,7 @@ class Environments:
             )
         return image
 
-    def _key(self, image: Image) -> str:
+    def _key(self, image: Image, python: str) -> str:
         """Names an environment by its content; the lock is read again only when it changed."""
         assert image.lock is not None
         try:
@@ -69,9 +71,9 @@ class Environments:
             raise Invalid(
                 f"The lock file of the image {image.name!r} cannot be read: {error}.", code="no_lock"
             ) from error
-        seen = (image.python, image.lock, status.st_mtime_ns, status.st_size)
+        seen = (python, image.lock, status.st_mtime_ns, status.st_size)
         if seen not in self._keys:
-            content = image.python.encode() + b"\0" + image.lock.read_bytes()
+            content = python.encode() + b"\0" + image.lock.read_bytes()
             self._keys[seen] = hashlib.sha256(content).hexdigest()[:24]
         return self._keys[seen]
 
@@ -90,14 +92,14 @@ class Environments:
     async def _build(self, image: Image, target: Path) -> None:
         work = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=self._folder))
         try:
-            base = await self._interpreter(image.python)
+            base = (await self._python(image))[1]
             python = work / "env" / "bin" / "python"
-            await _uv("venv", "--quiet", "--no-project", "--relocatable", "--python", base, str(work / "env"))
+            await _install("venv", "--quiet", "--no-project", "--relocatable", "--python", base, str(work / "env"))
             lock = image.lock
             if lock is not None and _has_requirements(lock):
                 # As root a source package's build would run somebody else's code with all rights.
                 extra = ["--only-binary", ":all:", "--compile-bytecode"] if os.geteuid() == 0 else []
-                await _uv(
+                await _install(
                     "pip", "install", "--quiet", "--python", str(python), "--require-hashes", *extra, "-r", str(lock)
                 )
             (work / "env" / _DONE).touch()
@@ -108,16 +110,31 @@ class Environments:
         finally:
             await asyncio.to_thread(shutil.rmtree, work, ignore_errors=True)
 
-    async def _interpreter(self, version: str) -> str:
-        """What an environment of this Python version is built from."""
-        found = interpreters.find(version, shared=os.geteuid() == 0)
-        if found is not None:
-            return found
-        folder = self._folder.parent / "python"
-        if interpreters.fetched(folder, version) is None:
-            passage(folder)
-            await _uv("python", "install", "--quiet", "--install-dir", str(folder), version)
-        return str(interpreters.fetched(folder, version) or version)
+    async def _python(self, image: Image) -> tuple[str, str]:
+        """The version of Python that the image's environment has here, and the interpreter that it is built from."""
+        versions = (image.python, *image.other_pythons)
+        if versions not in self._pythons:
+            self._pythons[versions] = await self._choose(versions)
+        return self._pythons[versions]
+
+    async def _choose(self, versions: Sequence[str]) -> tuple[str, str]:
+        """The first that the machine has; the first of all is fetched if it has none."""
+        for version in versions:
+            if found := await self._installed(version):
+                return version, found
+        first, folder = versions[0], self._folder.parent / "python"
+        passage(folder)
+        output = await _uv("python", "install", "--no-progress", "--install-dir", str(folder), first)
+        if output is not None:
+            raise _no_python(versions, output)
+        return first, str(interpreters.fetched(folder, first) or first)
+
+    async def _installed(self, version: str) -> str | None:
+        shared = os.geteuid() == 0
+        found = interpreters.find(version, shared) or interpreters.fetched(self._folder.parent / "python", version)
+        if found is None and not shared and await _uv("python", "find", "--no-python-downloads", version) is None:
+            return version  # uv knows where
+        return str(found) if found else None
 
 
 @contextlib.asynccontextmanager
@@ -153,7 +170,22 @@ def _uv_program() -> str:
     return found
 
 
-async def _uv(*arguments: str) -> None:
+async def _install(*arguments: str) -> None:
+    """Run uv for an environment; what it says when it fails is told."""
+    text = await _uv(*arguments)
+    if text is None:
+        return
+    if not _TRY_AGAIN.search(text):
+        raise Invalid(f"The image's lock file cannot be installed. {text}", code="image_pull", hint="Lock it again.")
+    raise BackendUnavailable(
+        f"The image's environment could not be built. {text}",
+        code="image_pull",
+        hint="It is tried again; check the connection to the package index and the room on the disk.",
+    )
+
+
+async def _uv(*arguments: str) -> str | None:
+    """Run uv: None if it did what it should, else its last words."""
     process = await asyncio.create_subprocess_exec(
         _uv_program(),
         *arguments,
@@ -164,12 +196,15 @@ async def _uv(*arguments: str) -> None:
     )
     output, _ = await process.communicate()
     if not process.returncode:
-        return
-    text = "\n".join(output.decode(errors="replace").strip().splitlines()[-_LAST_LINES:])
-    if not _TRY_AGAIN.search(text):
-        raise Invalid(f"The image's lock file cannot be installed. {text}", code="image_pull", hint="Lock it again.")
-    raise BackendUnavailable(
-        f"The image's environment could not be built. {text}",
-        code="image_pull",
-        hint="It is tried again; check the connection to the package index and the room on the disk.",
+        return None
+    return "\n".join(output.decode(errors="replace").strip().splitlines()[-_LAST_LINES:])
+
+
+def _no_python(versions: Sequence[str], output: str) -> AtelierError:
+    kind = BackendUnavailable if _TRY_AGAIN.search(output) else Invalid
+    wanted = " or ".join(versions)
+    return kind(
+        f"The image needs Python {wanted}. This machine has none, and none could be fetched. {output}",
+        code="no_python",
+        hint=f"Install one of them so that all users can run it, for example python{versions[-1]} of the system.",
     )

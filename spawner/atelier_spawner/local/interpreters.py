@@ -12,12 +12,12 @@ _SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
 def find(version: str, shared: bool) -> str | None:
-    """An interpreter of this version on the machine; None if one must be fetched. `shared` means for every user."""
+    """An interpreter of this version on the machine, as far as it is seen at once. `shared` means for every user."""
     own = f"{sys.version_info.major}.{sys.version_info.minor}"
     if version == own and (not shared or readable_by_all(Path(sys.executable))):
         return sys.executable
     if not shared:
-        return version  # uv finds or fetches it
+        return None
     system = shutil.which(f"python{version}", path=_SYSTEM_PATH)
     return system if system and readable_by_all(Path(system)) else None
 

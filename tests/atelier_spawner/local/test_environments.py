@@ -6,10 +6,11 @@ import asyncio
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from atelier_core.errors import Invalid
+from atelier_core.errors import AtelierError, Invalid
 from atelier_core.image import Image
 from atelier_spawner.local import interpreters
 from atelier_spawner.local.environments import Environments
@@ -17,11 +18,13 @@ from atelier_spawner.local.environments import Environments
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
-def _environments(folder: Path, lock: str | None) -> Environments:
+def _environments(folder: Path, lock: str | None, python: str = VERSION, **more: Any) -> Environments:
     path = folder / "lock.txt"
     if lock is not None:
         path.write_text(lock)
-    image = Image(name="small", reference="registry/small", python=VERSION, lock=None if lock is None else path)
+    image = Image(
+        name="small", reference="registry/small", python=python, lock=path if lock is not None else None, **more
+    )
     return Environments(folder / "envs", {"small": image})
 
 
@@ -61,6 +64,22 @@ async def test_cluster_only(tmp_path: Path) -> None:
     with pytest.raises(Invalid) as caught:
         await _environments(tmp_path, None).ready("small")
     assert caught.value.code == "cluster_only"
+
+
+async def test_a_lock_that_fits_several_pythons_takes_the_one_that_is_there(tmp_path: Path) -> None:
+    environments = _environments(tmp_path, "# nothing\n", python="3.2", other_pythons=("3.3", VERSION))
+    path = await environments.ready("small")
+    code = "import sys; print('%d.%d' % sys.version_info[:2])"
+    seen = subprocess.run([path / "bin" / "python", "-c", code], capture_output=True, text=True, check=True)
+    assert seen.stdout.strip() == VERSION
+    assert path == await _environments(tmp_path, "# nothing\n").ready("small")  # named by what it really is
+
+
+async def test_a_python_that_is_nowhere_is_told(tmp_path: Path) -> None:
+    with pytest.raises(AtelierError) as caught:
+        await _environments(tmp_path, "# nothing\n", python="3.2").ready("small")
+    assert caught.value.code == "no_python" and "Python 3.2" in caught.value.message and caught.value.hint
+    assert "3.2" in caught.value.message.partition("fetched.")[2]  # and why it could not be fetched
 
 
 def test_readable_by_all(tmp_path: Path) -> None:
