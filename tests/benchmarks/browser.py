@@ -18,7 +18,7 @@ from tests.ui.lab import sign_in
 
 USER = "ada"
 LAB = re.compile(r"/user/[^/]+/lab")
-OURS = re.compile(r'\{[^{}]*"name": "@atelier/lab"[^{}]*\},? ?')
+OURS = re.compile(r',? ?\{[^{}]*"name": "@atelier/lab"[^{}]*\}')
 
 
 @contextmanager
@@ -41,7 +41,7 @@ def platform() -> Iterator[Installation]:
 
 @asynccontextmanager
 async def window(installed: Installation) -> AsyncIterator[BrowserContext]:
-    """A signed-in browser window whose server runs. The header `x-without` leaves our extension out of a page."""
+    """A signed-in browser window whose server runs. A page with `without` in its address has no extension of ours."""
     program = os.environ.get("ATELIER_TEST_CHROMIUM", "/usr/bin/chromium")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=program, args=FLAGS)

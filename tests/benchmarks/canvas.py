@@ -17,7 +17,7 @@ OPEN = """async path => {
   const began = performance.now();
   await window.jupyterapp.commands.execute('docmanager:open', { path });
   const frame = () => new Promise(done => requestAnimationFrame(done));
-  while (!document.querySelector('.lm-DockPanel-widget:not(.lm-mod-hidden) [data-node]')) {
+  while (!document.querySelector('.lm-DockPanel-widget:not(.lm-mod-hidden) .react-flow__node')) {
     await frame();
   }
   await frame();
@@ -26,7 +26,7 @@ OPEN = """async path => {
 }"""
 # The time from a move of the mouse to the picture that shows it: the longest of a drag.
 DRAG = """async node => {
-  const step = document.querySelector(`.lm-DockPanel-widget:not(.lm-mod-hidden) [data-node="${node}"]`);
+  const step = document.querySelector(`.lm-DockPanel-widget:not(.lm-mod-hidden) .react-flow__node[data-id="${node}"]`);
   const frame = () => new Promise(done => requestAnimationFrame(() => setTimeout(done)));
   const box = step.getBoundingClientRect();
   let [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
@@ -93,7 +93,7 @@ async def _open(context: BrowserContext, size: int, number: int) -> tuple[float,
 
 def _document(size: int) -> dict[str, object]:
     """A grid of Python steps, each after the one to its left."""
-    columns = 40
+    columns = 30
     names = {f"n{i}": {"file": "step.py", "needs": [f"n{i - 1}"] if i % columns else []} for i in range(size)}
     document = pipeline(names)
     for i, node in enumerate(document["pipelines"][0]["nodes"]):
