@@ -139,7 +139,8 @@ const BUTTONS: readonly [string, string][] = [
 ];
 
 function toolbar({ commands, trans }: Services, widget: PipelineWidget): DocumentRegistry.IToolbarItem[] {
-  const button = (id: string, label = ''): Widget => new CommandToolbarButton({ commands, id, label });
+  const button = (id: string, label = ''): Widget =>
+    new CommandToolbarButton({ commands, id, label, args: { toolbar: true } });
   const run = button(CommandIDs.run, trans.__('Run'));
   run.addClass('at-RunButton');
   const problems = button(CommandIDs.problems, trans.__('Problems'));

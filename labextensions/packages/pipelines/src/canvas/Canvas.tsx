@@ -200,9 +200,13 @@ function useShow(view: PipelineView): void {
 function useKeptFocus(root: RefObject<HTMLElement>, nodes: CanvasNode[]) {
   const inside = useRef(false);
   useEffect(() => {
-    if (inside.current && document.activeElement === document.body) {
-      root.current?.focus({ preventScroll: true });
-    }
+    // React Flow takes a deleted step away a little later than the document does.
+    const timer = window.setTimeout(() => {
+      if (inside.current && document.activeElement === document.body) {
+        root.current?.focus({ preventScroll: true });
+      }
+    }, 50);
+    return () => window.clearTimeout(timer);
   }, [root, nodes]);
   return useMemo(
     () => ({

@@ -106,7 +106,7 @@ export function FileStepForm(props: StepFormProps): React.JSX.Element {
       </Section>
       <OwnParameters {...props} />
       <Section title={trans.__('Inputs')}>
-        <Inputs node={node} ports={portsOf(node, undefined).inputs} readOnly={readOnly} />
+        <Inputs node={node} ports={portsOf(node, undefined).inputs} readOnly={readOnly} focus={focus} />
       </Section>
       <AdvancedForm {...props} withoutImage />
     </>

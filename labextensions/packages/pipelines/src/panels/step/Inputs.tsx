@@ -1,6 +1,6 @@
 import { IconButton } from '@atelier/ui';
 import { deleteIcon, HTMLSelect } from '@jupyterlab/ui-components';
-import React, { useState } from 'react';
+import React, { useEffect, useRef, useState } from 'react';
 
 import { candidates, connection } from '../../canvas/connect';
 import { disconnect } from '../../document/edits';
@@ -13,7 +13,12 @@ import { usePanel } from '../services';
 const NONE = '';
 
 /** The inputs of a step as lists to choose from: everything that can be drawn can be done here by keyboard. */
-export function Inputs(props: { node: PipelineNode; ports: Port[]; readOnly: boolean }): React.JSX.Element {
+export function Inputs(props: {
+  node: PipelineNode;
+  ports: Port[];
+  readOnly: boolean;
+  focus: string | null;
+}): React.JSX.Element {
   const { trans } = usePanel();
   const { node, ports, readOnly } = props;
   const generic = genericKind(node) !== '';
@@ -26,6 +31,7 @@ export function Inputs(props: { node: PipelineNode; ports: Port[]; readOnly: boo
           port={port}
           type={generic ? null : port.type}
           readOnly={readOnly}
+          focused={props.focus === port.name}
         />
       ))}
       {!ports.length && <p className="at-Empty">{trans.__('It takes nothing from other steps.')}</p>}
@@ -84,9 +90,17 @@ function InputRow(props: {
   port: Port;
   type: string | null;
   readOnly: boolean;
+  focused: boolean;
 }): React.JSX.Element {
   const { view, trans } = usePanel();
-  const { node, port } = props;
+  const { node, port, focused } = props;
+  const root = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    if (focused) {
+      root.current?.scrollIntoView({ block: 'nearest' });
+      root.current?.querySelector('select')?.focus();
+    }
+  }, [focused]);
   const source = sourcesOf(node).get(port.name);
   const choose = (chosen: Source | null): void => {
     if (chosen) {
@@ -100,7 +114,7 @@ function InputRow(props: {
     }
   };
   return (
-    <div className="at-Field" data-field={port.name}>
+    <div ref={root} className="at-Field" data-field={port.name}>
       <div className="at-Field-label" title={port.description}>
         {port.name} <span className="at-Type">{port.type}</span>
         {port.required && <span aria-hidden="true"> *</span>}

@@ -50,7 +50,7 @@ function useDetail(name: string | undefined): { template: Template | null; error
 export function TemplateStepForm(props: StepFormProps): React.JSX.Element {
   const panel = usePanel();
   const { view, trans } = panel;
-  const { node, readOnly } = props;
+  const { node, readOnly, focus } = props;
   const summary = view.catalog.templateOf(node);
   const { template, error } = useDetail(summary?.name);
   const ports = portsOf(node, summary);
@@ -65,7 +65,7 @@ export function TemplateStepForm(props: StepFormProps): React.JSX.Element {
       {error && <p className="at-Problem">{error}</p>}
       {template && <Parameters {...props} template={template} />}
       <Section title={trans.__('Inputs')}>
-        <Inputs node={node} ports={ports.inputs} readOnly={readOnly} />
+        <Inputs node={node} ports={ports.inputs} readOnly={readOnly} focus={focus} />
         {template && !readOnly && (
           <ValueInput node={node} parameters={Object.keys(object(template.parameters.properties))} />
         )}

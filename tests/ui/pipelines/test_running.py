@@ -1,0 +1,95 @@
+"""Running: what the steps show, asserted from what they did."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from pathlib import Path
+
+from playwright.async_api import expect
+
+from tests.ui.lab import Lab
+from tests.ui.pipelines.canvas import Canvas, open_demo
+
+SCRIPT = """
+import json, os, pathlib
+wanted = json.loads(os.environ.get("ATELIER_PARAMETERS", "{}")) if os.environ.get("ATELIER_PARAMETERS") else {}
+print("the answer is", 6 * 7)
+"""
+
+
+async def test_a_changed_parameter_reaches_the_step(lab: Lab) -> None:
+    canvas = await open_demo(lab)
+    page = canvas.page
+    await canvas.step("random forest").click()
+    await canvas.field("trees").get_by_role("spinbutton").fill("9")
+    run = await canvas.run()
+    states = await page.locator(".at-Step").evaluate_all("all => all.map(one => one.dataset.state)")
+    assert states == ["done"] * 8
+    attempt = lab.client.runs.attempts("ada", run, "random-forest")[-1]
+    assert attempt.state == "done"
+    await canvas.step("random forest").click()
+    await lab.run("atelier:show-step-log")
+    await expect(page.locator(".at-Log")).to_contain_text("9 trees", timeout=20_000)
+    await canvas.step("evaluate").click()
+    await page.get_by_role("tab", name="Results", exact=True).click()
+    await expect(page.locator(".at-Bottom")).to_contain_text("accuracy", timeout=20_000)
+    await lab.reload()
+    await expect(page.locator(f'.at-RunBar[data-run="{run}"]')).to_have_attribute("data-state", "done")
+    await expect(canvas.step("evaluate").locator('[data-state="done"]')).to_be_visible()
+
+
+async def test_problems_keep_it_from_running(lab: Lab) -> None:
+    canvas = await open_demo(lab)
+    await canvas.step("random forest").click()
+    await canvas.field("trees").get_by_role("spinbutton").fill("0")
+    await canvas.page.locator(".at-RunButton").get_by_role("button").click()
+    await expect(canvas.page.locator(".at-Problems-row")).to_be_visible()
+    await expect(canvas.page.locator(".jp-Dialog")).to_have_count(0)
+
+
+async def test_a_script_becomes_a_step_and_runs(lab: Lab) -> None:
+    folder = f"canvas-{uuid.uuid4().hex[:8]}"
+    lab.write(f"{folder}/answer.py", SCRIPT)
+    await lab.run("atelier:create-pipeline", {"cwd": folder})
+    canvas = Canvas(lab, f"{folder}/untitled.pipeline")
+    await expect(canvas.page.locator(".at-Canvas-empty")).to_be_visible()
+    await lab.run("filebrowser:open-path", {"path": folder})
+    item = canvas.page.locator(".jp-DirListing-item", has_text="answer.py")
+    await item.click(button="right")
+    await canvas.page.get_by_role("menuitem", name="Add to Pipeline").click()
+    await canvas.ready(1)
+    run = await canvas.run()
+    assert lab.client.runs.get("ada", run).state == "done"
+    await canvas.step("answer").click()
+    await lab.run("atelier:show-step-log")
+    await expect(canvas.page.locator(".at-Log")).to_contain_text("the answer is 42", timeout=20_000)
+    node = canvas.nodes()["answer"]
+    assert node["op"] == "execute-python-node"
+    assert node["app_data"]["component_parameters"]["filename"] == "answer.py"
+
+
+async def test_a_script_runs_as_a_job(lab: Lab, tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    folder = f"canvas-{uuid.uuid4().hex[:8]}"
+    lab.write(f"{folder}/job.py", f"open({str(told)!r}, 'w').write('ran')\n")
+    await lab.run("filebrowser:open-path", {"path": folder})
+    await lab.page.locator(".jp-DirListing-item", has_text="job.py").click(button="right")
+    await lab.page.get_by_role("menuitem", name="Run as Job").click()
+    await expect(lab.page.locator(".Toastify__toast", has_text="done")).to_be_visible(timeout=60_000)
+    assert told.read_text() == "ran"
+
+
+async def test_a_run_is_seen_as_it_was(lab: Lab) -> None:
+    canvas = await open_demo(lab)
+    run = await canvas.run()
+    document = lab.read(canvas.path)
+    document["pipelines"][0]["nodes"].pop()
+    lab.write(canvas.path, json.dumps(document))
+    await lab.run("atelier:open-revision", {"project": "ada", "run": run})
+    shown = lab.page.locator(".lm-Widget:not(.lm-mod-hidden) > .at-PipelineContent").last
+    await expect(shown.locator(".at-Step")).to_have_count(8)
+    await expect(shown.locator('.at-Step[data-state="done"]')).to_have_count(8)
+    await shown.locator('.react-flow__node[aria-label="split"]').click()
+    await lab.page.keyboard.press("Delete")
+    await expect(shown.locator(".at-Step")).to_have_count(8)
