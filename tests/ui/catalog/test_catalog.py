@@ -23,7 +23,12 @@ async def test_templates_are_found_and_explained(lab: Lab) -> None:
 async def test_images_flavors_and_what_comes(lab: Lab) -> None:
     await lab.run("atelier:show-catalog")
     panel = lab.page.locator("#atelier-catalog")
-    for tab, text in [("Images", "Python"), ("Flavors", "GiB"), ("Models", "No models yet"), ("Services", "No services")]:
+    for tab, text in [
+        ("Images", "Python"),
+        ("Flavors", "GiB"),
+        ("Models", "No models yet"),
+        ("Services", "No services"),
+    ]:
         await panel.get_by_role("tab", name=tab).click()
         await expect(panel.get_by_role("tabpanel")).to_contain_text(text)
 

@@ -12,7 +12,9 @@ SOURCES = ROOT / "labextensions" / "packages"
 CATALOG = ROOT / "server_extensions" / "atelier_server" / "locale" / "zh_CN" / "LC_MESSAGES" / "atelier.json"
 
 _CALL = re.compile(r"\.(__|_n|_p|_np)\(\s*")
-_TEXT = re.compile(r"""\s*(?:'((?:[^'\\\n]|\\.)*)'|"((?:[^"\\\n]|\\.)*)"|`((?:[^`\\$]|\\.)*)`)\s*(,|\)|\+)""", re.DOTALL)
+_TEXT = re.compile(
+    r"""\s*(?:'((?:[^'\\\n]|\\.)*)'|"((?:[^"\\\n]|\\.)*)"|`((?:[^`\\$]|\\.)*)`)\s*(,|\)|\+)""", re.DOTALL
+)
 _WANTED = {"__": 1, "_n": 2, "_p": 2, "_np": 3}
 _ESCAPES = {"n": "\n", "t": "\t"}
 
@@ -43,7 +45,9 @@ def _message(source: str, call: re.Match[str], place: str) -> Message:
         text = _TEXT.match(source, at)
         if text is None or text[4] == "+":
             raise ValueError(f"{place}: the translator takes plain strings only")
-        texts.append(re.sub(r"\\(.)", lambda escape: _ESCAPES.get(escape[1], escape[1]), text[1] or text[2] or text[3] or ""))
+        texts.append(
+            re.sub(r"\\(.)", lambda escape: _ESCAPES.get(escape[1], escape[1]), text[1] or text[2] or text[3] or "")
+        )
         at = text.end()
     context = f"{texts.pop(0)}\x04" if call[1] in {"_p", "_np"} else ""
     return Message(context + texts[0], tuple(texts), place)

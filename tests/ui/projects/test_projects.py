@@ -7,6 +7,7 @@ import uuid
 from playwright.async_api import expect
 
 from tests.ui.lab import Lab
+from tests.ui.runs.settled import reload
 
 
 async def test_secrets_are_kept_and_never_shown(lab: Lab) -> None:
@@ -58,12 +59,14 @@ async def test_another_project_stays_chosen_over_a_reload(lab: Lab) -> None:
     await lab.page.get_by_role("tab", name="Members").click()
     await expect(lab.page.locator(".at-Items")).to_contain_text("Owner")
     await lab.page.wait_for_timeout(1000)  # Lab writes its state after a while
-    await lab.reload()
+    await reload(lab)
     await expect(item).to_be_visible()
     await item.click()
-    await lab.page.get_by_role("menuitemcheckbox", name="ada", exact=True).or_(
-        lab.page.locator(".lm-Menu-itemLabel", has_text="ada")
-    ).first.click()
+    await (
+        lab.page.get_by_role("menuitemcheckbox", name="ada", exact=True)
+        .or_(lab.page.locator(".lm-Menu-itemLabel", has_text="ada"))
+        .first.click()
+    )
     await expect(lab.page.get_by_role("button", name="Project ada: choose another")).to_be_visible()
 
 

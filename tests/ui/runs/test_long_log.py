@@ -28,7 +28,9 @@ async def test_it_never_freezes_the_page(lab: Lab, tmp_path: Path, record_proper
     await expect(lab.page.get_by_text("1 line", exact=True)).to_be_visible(timeout=60_000)
     await lab.page.get_by_role("button", name="Next match").click()
     await expect(lab.page.locator(".at-Log-line.at-mod-shown")).to_contain_text("step 00777777")
-    await expect(lab.page.locator(".at-Log-line.at-mod-shown .at-Log-number")).to_have_attribute("data-number", "777778")
+    await expect(lab.page.locator(".at-Log-line.at-mod-shown .at-Log-number")).to_have_attribute(
+        "data-number", "777778"
+    )
     longest = float(await lab.page.evaluate("window.longest"))
     record_property("longest_freeze_ms", longest)
     print(f"longest time without reaction: {longest:.0f} ms")

@@ -1,0 +1,95 @@
+"""Axe looks at every panel of ours, in light and dark: nothing serious or critical in our elements."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import expect
+
+from tests.ui.lab import Lab
+from tests.ui.runs import steps
+
+THEMES = ("JupyterLab Light", "JupyterLab Dark")
+OPTIONS = {"resultTypes": ["violations"], "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
+
+
+async def look(lab: Lab, what: str) -> None:
+    """Axe on all that is ours on the page, in both themes."""
+    for theme in THEMES:
+        await lab.run("apputils:change-theme", {"theme": theme})
+        dark = "false" if theme.endswith("Dark") else "true"
+        await expect(lab.page.locator("body")).to_have_attribute("data-jp-theme-light", dark)
+        await lab.page.wait_for_timeout(500)  # colours fade
+        found = await Axe().run(lab.page, context={"include": [[".at-Content"]]}, options=OPTIONS)
+        bad = [
+            f"{one['id']} ({one['impact']}): {one['help']}\n  {node['html'][:200]}\n  {node.get('failureSummary')}"
+            for one in found.response["violations"]
+            if one["impact"] in ("serious", "critical")
+            for node in one["nodes"]
+        ]
+        assert not bad, f"{what}, {theme}:\n" + "\n".join(bad)
+
+
+@pytest.fixture(scope="module")
+def shown(client, tmp_path_factory) -> str:  # type: ignore[no-untyped-def]
+    """A finished run with a log and results."""
+    return steps.show(client, tmp_path_factory.mktemp("shown"))
+
+
+async def test_the_runs(lab: Lab, shown: str) -> None:
+    await lab.run("atelier:show-runs")
+    await expect(lab.page.locator(".at-RunRow").first).to_be_visible()
+    await look(lab, "the list of runs")
+
+
+async def test_a_run(lab: Lab, shown: str) -> None:
+    await lab.run("atelier:open-run", {"project": "ada", "run": shown})
+    ready: dict[str, Callable[[], Awaitable[None]]] = {
+        "Log": lambda: expect(lab.page.locator(".at-Log-line").nth(1)).to_be_visible(),
+        "Results": lambda: expect(lab.page.locator(".at-Chart canvas")).to_be_visible(),
+        "Outputs": lambda: expect(lab.page.locator(".at-Outputs")).to_be_visible(),
+        "Attempts": lambda: expect(lab.page.locator(".at-Attempt")).to_be_visible(),
+        "Parameters": lambda: expect(lab.page.get_by_text("No parameters")).to_be_visible(),
+    }
+    for tab, wait in ready.items():
+        await lab.page.get_by_role("tab", name=tab, exact=True).click()
+        await wait()
+        await look(lab, tab)
+
+
+async def test_two_runs(lab: Lab, shown: str, tmp_path: Path) -> None:
+    other = steps.show(lab.client, tmp_path, 0.5)
+    await lab.run("atelier:compare-runs", {"project": "ada", "run": shown, "other": other})
+    await expect(lab.page.locator(".at-Compare-sides .at-Chart canvas")).to_have_count(2)
+    await look(lab, "two runs side by side")
+
+
+async def test_the_project(lab: Lab) -> None:
+    await lab.run("atelier:show-project")
+    await expect(lab.page.get_by_role("button", name="Add secret")).to_be_enabled()
+    await look(lab, "secrets")
+    await lab.page.get_by_role("tab", name="Members").click()
+    await expect(lab.page.locator(".at-Items li").first).to_be_visible()
+    await look(lab, "members")
+
+
+async def test_the_catalog(lab: Lab) -> None:
+    await lab.run("atelier:show-catalog")
+    panel = lab.page.locator("#atelier-catalog")
+    await panel.locator(".at-RowList-row").first.click()
+    await expect(lab.page.locator(".at-Template .jp-RenderedMarkdown p").first).to_be_visible()
+    for tab in ("Templates", "Images", "Flavors", "Models", "Services"):
+        await panel.get_by_role("tab", name=tab).click()
+        await expect(panel.locator(".at-Loading")).to_have_count(0)
+        await look(lab, tab)
+
+
+async def test_the_datasets(lab: Lab) -> None:
+    await lab.run("atelier:show-datasets")
+    panel = lab.page.locator("#atelier-datasets")
+    await expect(panel.get_by_label("Filter datasets")).to_be_visible()
+    await expect(panel.locator(".at-Loading")).to_have_count(0)
+    await look(lab, "datasets")

@@ -1,0 +1,64 @@
+"""English and Chinese: every string has its text, and Lab shows it."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from playwright.async_api import expect
+
+from tests.ui.lab import Lab
+from tests.ui.locale.messages import CATALOG, catalog, messages
+from tests.ui.runs.settled import reload
+
+SETTINGS = "@jupyterlab/translation-extension:plugin"
+SAVE = "([id, raw]) => window.jupyterapp.serviceManager.settings.save(id, raw)"
+
+
+def test_every_string_has_a_chinese_text() -> None:
+    texts = catalog()
+    missing = {message.key: message.place for message in messages() if not any(texts.get(message.key, []))}
+    assert not missing, f"{CATALOG.name} lacks: {json.dumps(missing, indent=1, ensure_ascii=False)}"
+
+
+def test_the_catalog_holds_nothing_else() -> None:
+    assert catalog().keys() <= {message.key for message in messages()}
+
+
+def test_translations_have_the_same_gaps_to_fill() -> None:
+    def gaps(text: str) -> list[str]:
+        return sorted(re.findall(r"%\d|\{\{.*?\}\}", text))
+
+    texts = catalog()
+    wrong = [
+        message.key for message in messages() for text in texts[message.key] if gaps(text) != gaps(message.forms[0])
+    ]
+    assert not wrong
+
+
+def test_translations_are_chinese() -> None:
+    """Where a text is the same as the English one, it is a name or a pattern."""
+    same = {key for key, [text] in catalog().items() if not re.search(r"[\u4e00-\u9fff]", text)}
+    assert same <= {"Atelier", "Atelier: %1", "GPUs", "v%1", "%1 of %2", "%1/%2 steps"}, same
+
+
+def test_lab_finds_the_language() -> None:
+    """Lab compares it with its own locale, which has a hyphen there."""
+    assert json.loads(CATALOG.read_text())[""]["language"] == "zh-CN"
+
+
+async def test_lab_speaks_chinese(lab: Lab) -> None:
+    await lab.page.evaluate(SAVE, [SETTINGS, '{"locale": "zh_CN"}'])
+    try:
+        await reload(lab)
+        await lab.run("atelier:show-catalog")
+        await expect(lab.page.get_by_role("tab", name="模板")).to_be_visible()
+        await lab.run("atelier:show-runs")
+        await expect(lab.page.get_by_label("筛选运行")).to_be_visible()
+        await lab.run("atelier:show-project")
+        await expect(lab.page.get_by_role("button", name="添加密钥")).to_be_visible()
+        await lab.run("atelier:show-datasets")
+        await expect(lab.page.get_by_label("筛选数据集")).to_be_visible()
+        await expect(lab.page.get_by_role("button", name="Atelier：实时")).to_be_visible()
+    finally:
+        await lab.page.evaluate(SAVE, [SETTINGS, "{}"])
