@@ -15,6 +15,7 @@ import pytest
 from atelier_hub.artifacts.store import ArtifactStore
 from atelier_hub.artifacts.sweep import AGE, Sweep
 from atelier_hub.db import Base, Database, now
+from atelier_hub.db.migrate import migrate
 from atelier_hub.features.pipelines.offer import Offer
 from atelier_hub.features.pipelines.store import RevisionRow, SnapshotRow
 from atelier_hub.features.projects.store import ProjectRow
@@ -128,6 +129,24 @@ def test_cut_short_at_any_step(sweeping: Sweeping, monkeypatch: pytest.MonkeyPat
     sweep.sweep()
     assert store.exists(digest) is used
     assert list(Path(store.root, "trash").iterdir()) == []
+
+
+def test_a_database_that_was_named_by_mistake_costs_nothing(
+    sweeping: Sweeping, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    sweep, store, db = sweeping
+    used = _put(store, b"used")
+    _use(db, used)
+    assert sweep.sweep() == 0  # from now on they know each other
+    empty = Database(f"sqlite:///{tmp_path}/empty.sqlite")
+    try:
+        migrate(empty)
+        assert Sweep(empty, store).sweep() == 0
+        assert store.exists(used) and "belongs to another database" in caplog.text
+    finally:
+        empty.close()
+    gone = _put(store, b"gone")
+    assert Sweep(db, store).sweep() == 1 and not store.exists(gone)
 
 
 def test_objects_elsewhere_are_swept_too(db: Database) -> None:

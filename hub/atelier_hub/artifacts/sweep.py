@@ -2,7 +2,8 @@
 
 What keeps a stored content is a column named `digest` or `blob` in any table; where a feature names contents elsewhere,
 it adds a keeper. Young contents stay, for whoever stored them may not have said so yet. Every step may be cut short: a
-content that is being removed lies under another name, and the next sweep decides about it.
+content that is being removed lies under another name, and the next sweep decides about it. Store and database know each
+other by a number: under a database that was named by mistake everything would look as if nobody needed it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from sqlalchemy.orm import Session
 from atelier_hub import leases
 from atelier_hub.artifacts.store import TEMPORARY, ArtifactStore, check_digest
 from atelier_hub.db import Base, Database
+from atelier_hub.leases import LeaseRow
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +31,7 @@ EVERY = 6 * 3600.0
 _FIRST = 600.0  # seconds after the start, when there is more to do than this
 _MOST = 50_000  # contents in one sweep: their digests are in memory
 _CHUNK = 500
+_STORE, _FOR_EVER = "store", 1e9  # the lease that holds the store's number
 _COLUMNS = frozenset({"blob", "digest"})
 
 Keeper = Callable[[Session, frozenset[str]], Iterable[str]]
@@ -44,6 +47,7 @@ class Sweep:
         self._age = age
         self._holder = uuid.uuid4().hex
         self._trash = f"{store.root}/trash"
+        self._owner = f"{store.root}/database"
         self.keepers: list[Keeper] = []
         self.forgetters: list[Callable[[float], int]] = []
         """Called first, with the age: remove rows that keep a content and that nothing needs."""
@@ -62,6 +66,9 @@ class Sweep:
 
     def sweep(self) -> int:
         """Blocking: one round; how many contents were removed."""
+        if not self._belongs_to_database():
+            log.error("Nothing is removed from the store: it belongs to another database (see %s)", self._owner)
+            return 0
         rows = sum(forget(self._age) for forget in self.forgetters)
         self._clear_temporary()
         self._decide_trash()
@@ -71,6 +78,19 @@ class Sweep:
         if rows or removed:
             log.info("Removed %d contents from the store that nothing refers to, and %d rows", removed, rows)
         return removed
+
+    def _belongs_to_database(self) -> bool:
+        """Whether the store is this database's; a store of nobody becomes it."""
+        fs = self._store.fs
+        known = fs.cat_file(self._owner).decode() if fs.exists(self._owner) else ""
+        with self._db.write() as session:
+            number = session.scalar(select(LeaseRow.holder).where(LeaseRow.name == _STORE))
+            if number is None and not known:
+                number = self._holder
+                leases.acquire(session, _STORE, number, _FOR_EVER)
+        if not known and number:
+            fs.pipe_file(self._owner, number.encode())
+        return known in ("", number)
 
     def _needed(self, digests: set[str]) -> set[str]:
         """Those that something refers to."""
