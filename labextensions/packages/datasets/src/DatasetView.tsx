@@ -98,12 +98,15 @@ function Header(props: DatasetViewProps & { dataset: Dataset }): JSX.Element {
 function Versions(props: DatasetViewProps & { dataset: Dataset; versions: Version[] }): JSX.Element {
   const { versions, client, dataset } = props;
   const trans = useTrans();
+  const refused = refusal(trans, useMembership(props.atelier), 'member');
   const [picked, setPicked] = React.useState(0);
   if (versions.length === 0) {
     return (
       <EmptyState
         title={trans.__('No version yet')}
-        action={{ label: trans.__('New version…'), run: () => props.onNewVersion(dataset) }}
+        action={
+          refused ? undefined : { label: trans.__('New version…'), run: () => props.onNewVersion(dataset) }
+        }
       >
         {trans.__('Send files or name an address; runs can then use the dataset.')}
       </EmptyState>
@@ -124,7 +127,11 @@ function Versions(props: DatasetViewProps & { dataset: Dataset; versions: Versio
         />
       </div>
       <div className="at-Run-step">
-        <VersionHead version={version} onRemove={() => props.onRemoveVersion(dataset, version)} />
+        <VersionHead
+          version={version}
+          refused={refused}
+          onRemove={() => props.onRemoveVersion(dataset, version)}
+        />
         {version.uri ? (
           <EmptyState title={trans.__('Kept elsewhere')}>
             <code>{version.uri}</code>
@@ -159,7 +166,8 @@ function VersionRow({ version }: { version: Version }): JSX.Element {
   );
 }
 
-function VersionHead({ version, onRemove }: { version: Version; onRemove: () => void }): JSX.Element {
+function VersionHead(props: { version: Version; refused: string; onRemove: () => void }): JSX.Element {
+  const { version, refused, onRemove } = props;
   const trans = useTrans();
   return (
     <div className="at-Panel-bar">
@@ -170,7 +178,12 @@ function VersionHead({ version, onRemove }: { version: Version; onRemove: () => 
         </span>
       )}
       <span className="at-Line-grow" />
-      <TextButton label={trans.__('Delete version…')} onClick={onRemove} />
+      <TextButton
+        label={trans.__('Delete version…')}
+        disabled={Boolean(refused)}
+        title={refused}
+        onClick={onRemove}
+      />
     </div>
   );
 }
