@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
@@ -31,6 +31,18 @@ class DatasetReference(NamedTuple):
 
     def __str__(self) -> str:
         return f"{REFERENCE_PREFIX}{self.name}" + (f"@{self.version}" if self.version is not None else "")
+
+
+class FoundDataset(NamedTuple):
+    """What a reference leads to at this moment."""
+
+    version: int
+    kind: Kind
+    uri: str = ""
+
+
+Resolver = Callable[[DatasetReference], FoundDataset | None]
+"""Finds a dataset of the project that somebody works in."""
 
 
 class ManifestFile(NamedTuple):

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from atelier_core.dataset import Resolver
 from atelier_core.image import Image
 from atelier_core.pipeline import graph
 from atelier_core.pipeline.document import Document, InvalidPipeline, Node, Problem
@@ -28,7 +29,8 @@ class RunContext:
     """What a plan is made for.
 
     `code_digest` gives the stored digest of `template:<name>@<version>` or `runner:<name>`; `files` are the paths in
-    the snapshot (None: not checked); `now` is when the run was made, `execution_date` the moment that it stands for.
+    the snapshot (None: not checked); `datasets` finds those of the project (None: not checked); `now` is when the run
+    was made, `execution_date` the moment that it stands for.
     """
 
     run_id: str
@@ -45,12 +47,17 @@ class RunContext:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     files: Files | None = None
     images: Mapping[str, Image] = field(default_factory=dict)
+    datasets: Resolver | None = None
     default_image: str = "ml"
     namespace: str = ""
 
 
 def check(
-    document: Document, catalog: Catalog, files: Files | None = None, images: Mapping[str, Image] | None = None
+    document: Document,
+    catalog: Catalog,
+    files: Files | None = None,
+    images: Mapping[str, Image] | None = None,
+    datasets: Resolver | None = None,
 ) -> list[Problem]:
     """Everything that is wrong with a pipeline as it is saved; `files` are the paths in its snapshot."""
     moment = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
@@ -58,6 +65,7 @@ def check(
         run_id="run", pipeline_id="pipeline", pipeline_name=document.name or "pipeline", project="project",
         creator="creator", runner="runner", cluster_name="local", execution_date=moment, now=moment,
         snapshot="sha256:0", code_digest=lambda key: "sha256:0", files=files, images=images or {},
+        datasets=datasets,
     )  # fmt: skip
     compilation = _Compilation(document, catalog, context, tentative=True)
     compilation.run()

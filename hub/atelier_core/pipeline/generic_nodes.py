@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 from typing import Any
 
+from atelier_core.pipeline.datasets import datasets_in
 from atelier_core.pipeline.document import Node, input_path
 from atelier_core.pipeline.plan import CodeRef, InputPlan, OutputRef, RetryPolicy
 from atelier_core.pipeline.ports import project_path
@@ -25,15 +26,17 @@ def generic_step(scope: Scope, node: Node) -> dict[str, Any]:
     folder, file = posixpath.split(path)
     _check_dependencies(scope, node, folder)
     inputs, references = _generic_sources(scope, node, folder)
+    parameters = _generic_parameters(scope, node)
     command, code = _generic_command(scope, node, file or "-")
     return {
         "kind": node.generic,
         "image": _generic_image(scope, node),
         "command": command,
         "env": _elyra_environment(scope, node),
-        "parameters": _generic_parameters(scope, node),
+        "parameters": parameters,
         "references": references,
         "inputs": inputs,
+        "datasets": datasets_in(scope, node, parameters, set(parameters) - set(inputs), strict=False),
         "code": code,
         "workdir": posixpath.join("code", folder) if folder else "code",
         "resources": _elyra_resources(scope, node),

@@ -38,6 +38,13 @@ class OutputPlan(_Frozen):
     required: bool = True
 
 
+class DatasetRef(_Frozen):
+    """A version of a dataset of the project; its files lie in the folder `inputs/<name>`."""
+
+    name: str
+    version: int
+
+
 class RetryPolicy(_Frozen):
     """How often to try again, and after which causes. The wait is `delay * backoff ** (n - 1)` seconds."""
 
@@ -58,7 +65,8 @@ class StepPlan(_Frozen):
     """One step, with every variable already filled in.
 
     `id` is the node's id in the document; `name` is unique in the plan and goes into object names.
-    `references` are parameters whose value is an earlier step's output value.
+    `references` are parameters whose value is an earlier step's output value; `datasets` are inputs, too, each by the
+    name of the parameter that names it.
     `when` and `foreach` are kept for conditions and loops; plans that use them need a newer engine.
     """
 
@@ -75,6 +83,7 @@ class StepPlan(_Frozen):
     parameters: dict[str, Any] = Field(default_factory=dict)
     references: dict[str, OutputRef] = Field(default_factory=dict)
     inputs: dict[str, InputPlan] = Field(default_factory=dict)
+    datasets: dict[str, DatasetRef] = Field(default_factory=dict)
     outputs: dict[str, OutputPlan] = Field(default_factory=dict)
     code: tuple[CodeRef, ...] = ()
     workdir: str = "code"

@@ -8,6 +8,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
+from atelier_core.pipeline.datasets import datasets_in
 from atelier_core.pipeline.document import Node, input_path
 from atelier_core.pipeline.parameters import coerce, did_you_mean
 from atelier_core.pipeline.plan import CodeRef, InputPlan, OutputRef, RetryPolicy
@@ -27,6 +28,7 @@ _SCHEME = re.compile(r"[a-z][a-z0-9+-]*:")
 def template_step(scope: Scope, node: Node, template: Template) -> dict[str, Any]:
     """What the template gives its step."""
     inputs, references = _template_sources(scope, node, template)
+    parameters, uncertain = _template_parameters(scope, node, template, references)
     code = [CodeRef(digest=scope.context.code_digest(template.key), path="template")]
     if template.project_files and scope.context.snapshot:
         code.insert(0, CodeRef(digest=scope.context.snapshot))
@@ -36,9 +38,10 @@ def template_step(scope: Scope, node: Node, template: Template) -> dict[str, Any
         "image": template.image,
         "command": template.command,
         "env": dict(template.env),
-        "parameters": _template_parameters(scope, node, template, references),
+        "parameters": parameters,
         "references": references,
         "inputs": inputs,
+        "datasets": datasets_in(scope, node, parameters, _dataset_parameters(template) - uncertain),
         "code": tuple(code),
         "workdir": "code" if template.project_files and scope.context.snapshot else "template",
         "resources": template.resources.over(Resources()),
@@ -91,8 +94,11 @@ def _fits(kind: str, wanted: str) -> bool:
 
 def _template_parameters(
     scope: Scope, node: Node, template: Template, references: Mapping[str, OutputRef]
-) -> dict[str, Any]:
-    """The parameters of a template node: filled in, read from text, completed by defaults and checked."""
+) -> tuple[dict[str, Any], set[str]]:
+    """The parameters of a template node: filled in, read from text, completed by defaults and checked.
+
+    And the names of those whose value is not known yet.
+    """
     given = _given_parameters(node, template)
     values: dict[str, Any] = {}
     uncertain = set(references)
@@ -111,7 +117,11 @@ def _template_parameters(
     _check_parameters(scope, node, template, values, uncertain)
     for name in sorted(set(values) - uncertain):
         _check_file(scope, node, name, values[name], template.properties[name])
-    return {name: value for name, value in values.items() if name not in references}
+    return {name: value for name, value in values.items() if name not in references}, uncertain
+
+
+def _dataset_parameters(template: Template) -> set[str]:
+    return {name for name, one in template.properties.items() if (one.get("x-ui") or {}).get("picker") == "dataset"}
 
 
 def _given_parameters(node: Node, template: Template) -> dict[str, Any]:

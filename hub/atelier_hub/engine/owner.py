@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 
 from atelier_core.states import State
 from atelier_core.workload import Observation, WorkloadSpec
-from atelier_hub.engine.store import Artifact, Attempt
+from atelier_hub.artifacts.store import ArtifactStore
+from atelier_hub.engine.store import Attempt
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,21 @@ class Touched:
 
     attempts: Sequence[str] = ()
     ready: Sequence[Ready] = ()
+
+
+class Staged(Protocol):
+    """What a shim puts into the inputs folder: the bytes of a file, or a tar of a folder."""
+
+    @property
+    def kind(self) -> str:
+        """`file` or `folder`."""
+
+    @property
+    def size(self) -> int:
+        """How many bytes `read` gives."""
+
+    def read(self, store: ArtifactStore) -> Iterator[bytes]:
+        """Them."""
 
 
 class Owner(Protocol):
@@ -50,5 +66,5 @@ class Owner(Protocol):
     def code(self, session: Session, attempt: Attempt, digest: str) -> str:
         """The digest in the store of a code archive that the attempt's workload names."""
 
-    def input(self, session: Session, attempt: Attempt, name: str) -> Artifact:
-        """The artifact behind an input of the attempt's workload."""
+    def input(self, session: Session, attempt: Attempt, name: str) -> Staged:
+        """What is behind an input of the attempt's workload."""

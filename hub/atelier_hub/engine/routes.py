@@ -104,9 +104,9 @@ def read_input(attempt: str, name: Name, ctx: Ctx, shim: Shim) -> StreamingRespo
     """An input of the attempt: the file, or a tar of the folder."""
     found = _alive(ctx, attempt)
     with ctx.db.read() as session:
-        artifact = ctx.get(Driver).owners[found.kind].input(session, found, name)
-    headers = {"X-Atelier-Kind": artifact.kind, "Content-Length": str(artifact.size)}
-    return StreamingResponse(ctx.store.read(artifact.digest), media_type="application/octet-stream", headers=headers)
+        staged = ctx.get(Driver).owners[found.kind].input(session, found, name)
+    headers = {"X-Atelier-Kind": staged.kind, "Content-Length": str(staged.size)}
+    return StreamingResponse(staged.read(ctx.store), media_type="application/octet-stream", headers=headers)
 
 
 @router.put("/outputs/{name}")

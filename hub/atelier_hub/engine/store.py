@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, bindparam, insert, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -16,6 +16,9 @@ from atelier_core.workload import Handle, Observation
 from atelier_hub.auth import digest
 from atelier_hub.db import Base, Driven, moved_columns, now, table_of
 from atelier_hub.engine.tokens import AttemptTokens
+
+if TYPE_CHECKING:
+    from atelier_hub.artifacts.store import ArtifactStore
 
 OPEN = tuple(state for state in State if state not in FINAL)
 
@@ -156,6 +159,10 @@ class Artifact:
     digest: str
     size: int
     created_at: datetime
+
+    def read(self, store: ArtifactStore) -> Iterator[bytes]:
+        """Its bytes."""
+        return store.read(self.digest)
 
 
 @dataclass(frozen=True)

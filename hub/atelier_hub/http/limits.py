@@ -11,7 +11,9 @@ from atelier_hub.http.errors import answer
 
 JSON_LIMIT = 8 * 1024**2
 # Bodies here go to the store piece by piece; the routes count for themselves.
-STREAMS = re.compile(r"/api/(attempts/[^/]+/(outputs|logs)/|projects/[^/]+/(snapshots|artifacts)(/|$)|projects/[^/]+/uploads/[^/]+$)")
+STREAMS = re.compile(
+    r"/api/(attempts/[^/]+/(outputs|logs)/|projects/[^/]+/((snapshots|artifacts)(/|$)|uploads/[^/]+$))"
+)
 
 
 class BodyLimit:

@@ -13,8 +13,10 @@ from sqlalchemy.orm import Session
 
 from atelier_core.dataset import (
     DatasetReference,
+    FoundDataset,
     Kind,
     ManifestFile,
+    Resolver,
     check_manifest,
     check_name,
     check_uri,
@@ -23,7 +25,7 @@ from atelier_core.dataset import (
 )
 from atelier_core.errors import Conflict, Invalid, NotFound
 from atelier_hub.auth import Actor
-from atelier_hub.db import emit, now
+from atelier_hub.db import Database, emit, now
 from atelier_hub.features.datasets import store
 from atelier_hub.features.datasets.store import DatasetRow, FileRow, UseRow, VersionRow
 from atelier_hub.http.etag import check_version
@@ -261,21 +263,27 @@ def get_file(session: Session, project: str, name: str, number: str, path: str) 
     return DatasetFile.model_validate(row)
 
 
-def find(session: Session, project: str, reference: DatasetReference) -> Version | None:
-    """The version that a reference means, if it is there."""
-    dataset = session.get(DatasetRow, (project, reference.name))
-    if dataset is None:
-        return None
-    number = reference.version or dataset.latest
-    row = session.scalar(_one_version(project, reference.name, number))
-    return Version.model_validate(row) if row is not None else None
-
-
 def use(session: Session, project: str, references: Iterable[DatasetReference], run: str) -> None:
     """Remember that a run uses these versions; one that is gone meanwhile is refused."""
     for reference in sorted(set(references)):
         version = _version(session, project, reference.name, str(reference.version or "latest"))
         session.merge(UseRow(version=version.id, run=run))
+
+
+def resolver(db: Database, project: str) -> Resolver:
+    """Finds the project's datasets for whoever compiles a pipeline; each look is a transaction of its own."""
+
+    def resolve(reference: DatasetReference) -> FoundDataset | None:
+        with db.read() as session:
+            dataset = session.get(DatasetRow, (project, reference.name))
+            if dataset is None:
+                return None
+            row = session.scalar(_one_version(project, reference.name, reference.version or dataset.latest))
+        if row is None:
+            return FoundDataset(0, "file") if reference.version is None else None
+        return FoundDataset(row.number, row.kind, row.uri)  # type: ignore[arg-type]
+
+    return resolve
 
 
 def content(session: Session, project: str, reference: DatasetReference) -> Content:

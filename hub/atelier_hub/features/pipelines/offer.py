@@ -16,8 +16,10 @@ from atelier_templates.loader import Library
 
 @dataclass(frozen=True)
 class Offer:
-    """Loaded once at start. `code_digest` gives the digest of `template:<name>@<version>` or `runner:<name>`, `code` has
-    all of them."""
+    """Loaded once at start. `code_digest` gives the digest of `template:<name>@<version>` or `runner:<name>`.
+
+    `code` has all of these digests.
+    """
 
     templates: Catalog
     code_digest: Callable[[str], str]

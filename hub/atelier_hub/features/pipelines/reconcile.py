@@ -9,14 +9,17 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from atelier_core.dataset import DatasetReference
 from atelier_core.errors import NotFound
 from atelier_core.pipeline.run import AttemptEnded, Event, RunStarted, RunState, decide, replay
 from atelier_core.states import FINAL, State
 from atelier_core.workload import Observation, WorkloadSpec
+from atelier_hub.artifacts.tars import Member, StoredFolder
 from atelier_hub.db import after_commit
-from atelier_hub.engine.owner import Touched
+from atelier_hub.engine.owner import Staged, Touched
 from atelier_hub.engine.store import Artifact, Attempt, artifacts_of
 from atelier_hub.engine.tokens import AttemptTokens
+from atelier_hub.features.datasets import service as datasets
 from atelier_hub.features.pipelines.spec import AttemptContext, build_spec
 from atelier_hub.features.pipelines.store import RunHead, SnapshotRow, StepMoves, load_log, run_head, run_plan
 from atelier_hub.features.pipelines.transition import KIND, Transition
@@ -117,9 +120,13 @@ class Runs:
         snapshot = session.get(SnapshotRow, (run.project, digest))
         return snapshot.blob if snapshot is not None else digest
 
-    def input(self, session: Session, attempt: Attempt, name: str) -> Artifact:
-        """The artifact behind an input of the step."""
+    def input(self, session: Session, attempt: Attempt, name: str) -> Staged:
+        """The artifact or the dataset behind an input of the step."""
         run, state = self._known(session, attempt)
+        dataset = state.graph.steps[attempt.step].datasets.get(name)
+        if dataset is not None:
+            found = datasets.content(session, run.project, DatasetReference(dataset.name, dataset.version))
+            return StoredFolder([Member(*file) for file in found.files])
         plan = state.graph.steps[attempt.step].inputs.get(name)
         if plan is not None:
             for artifact in artifacts_of(session, run.id, {plan.source.step}):

@@ -96,7 +96,7 @@ async def put_snapshot(project: str, digest: Digest, request: Request, ctx: Ctx,
 def check_pipeline(project: str, body: Check, ctx: Ctx, access: Reader) -> Problems:
     """Everything that keeps a document from running."""
     files = frozenset(body.files) if body.files is not None else None
-    found = service.problems(ctx.get(Offer), body.document, files)
+    found = service.problems(ctx.db, ctx.get(Offer), project, body.document, files)
     return Problems(problems=[ProblemBody.model_validate(one) for one in found])
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from atelier_core.dataset import DatasetReference
 from atelier_core.errors import Invalid, NotFound
 from atelier_core.pipeline import compile as compiler
 from atelier_core.pipeline.compile import RunContext
@@ -23,6 +24,7 @@ from atelier_core.pipeline.run import CancelRequested, RunState, new_run
 from atelier_core.states import State
 from atelier_hub.auth import Actor
 from atelier_hub.db import Database, emit, now
+from atelier_hub.features.datasets import service as datasets
 from atelier_hub.features.pipelines import store
 from atelier_hub.features.pipelines.offer import Offer
 from atelier_hub.features.pipelines.reconcile import Runs
@@ -120,9 +122,10 @@ def new_id(prefix: str, length: int = 10) -> str:
     return prefix + "".join(secrets.choice(_ALPHABET) for _ in range(length))
 
 
-def problems(offer: Offer, document: Any, files: frozenset[str] | None) -> list[Problem]:
-    """Everything that keeps `document` from running; `files` are the files of its folder, if known."""
-    return compiler.check(parse(document), offer.templates, files, offer.images)
+def problems(db: Database, offer: Offer, project: str, document: Any, files: frozenset[str] | None) -> list[Problem]:
+    """Everything that keeps `document` from running in `project`; `files` are the files of its folder, if known."""
+    found = datasets.resolver(db, project)
+    return compiler.check(parse(document), offer.templates, files, offer.images, found)
 
 
 def create_revision(
@@ -138,7 +141,7 @@ def create_revision(
             code="unknown_snapshot",
             hint="Upload the pipeline's folder first (PUT …/snapshots/{digest}).",
         )
-    wrong = problems(offer, document, files)
+    wrong = problems(db, offer, project, document, files)
     if wrong:
         raise InvalidPipeline(wrong)
     name = PurePosixPath(path).name.removesuffix(".pipeline") or "pipeline"
@@ -190,7 +193,7 @@ def submit(db: Database, offer: Offer, runs: Runs, actor: Actor, project: str, n
     if backend not in offer.backends:
         names = ", ".join(sorted(offer.backends))
         raise Invalid(f"There is no back end {backend!r}.", code="unknown_backend", hint=f"Configured here: {names}.")
-    row, plan = _compile(offer, actor, revision, backend, new)
+    row, plan = _compile(db, offer, actor, revision, backend, new)
     try:
         return _store_run(db, runs, actor, row, plan, new_run(plan))
     except IntegrityError:
@@ -201,7 +204,9 @@ def submit(db: Database, offer: Offer, runs: Runs, actor: Actor, project: str, n
         return _run(known), []  # the same call came twice at once
 
 
-def _compile(offer: Offer, actor: Actor, revision: RevisionRow, backend: str, new: NewRun) -> tuple[RunRow, Plan]:
+def _compile(
+    db: Database, offer: Offer, actor: Actor, revision: RevisionRow, backend: str, new: NewRun
+) -> tuple[RunRow, Plan]:
     run_id, moment = new_id("r"), now()
     context = RunContext(
         run_id=run_id,
@@ -217,6 +222,7 @@ def _compile(offer: Offer, actor: Actor, revision: RevisionRow, backend: str, ne
         code_digest=offer.code_digest,
         parameters=dict(new.parameters),
         images=offer.images,
+        datasets=datasets.resolver(db, revision.project),
         namespace=revision.project,
     )
     plan = compiler.compile(parse(revision.document), offer.templates, context)
@@ -246,6 +252,8 @@ def _store_run(
         if known is not None:
             return _run(known), []
         store.create_run(session, row, plan)
+        used = {DatasetReference(one.name, one.version) for step in plan.steps for one in step.datasets.values()}
+        datasets.use(session, row.project, used, row.id)
         emit(session, "run.created", subject=row.id, project=row.project, actor=actor.name, data={"name": row.name})
         touched = runs.begin(session, row.id, state, actor.name)
         session.refresh(row, _MOVING)

@@ -54,7 +54,8 @@ def build_spec(step: StepPlan, context: AttemptContext) -> WorkloadSpec:
             Input(name=name, artifact=_artifact(one.source, context), path=one.path)
             for name, one in step.inputs.items()
             if one.source.output not in _values_of(one.source, context)
-        ),
+        )
+        + tuple(Input(name=name, artifact=f"dataset:{ref.name}@{ref.version}") for name, ref in step.datasets.items()),
         outputs=tuple(
             Output(name=name, type=one.type, path=one.path, required=one.required)
             for name, one in step.outputs.items()

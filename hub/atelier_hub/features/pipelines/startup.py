@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from sqlalchemy.orm import Session
 
 from atelier_core.errors import Conflict
 from atelier_core.pipeline.run import DeadlinePassed
+from atelier_core.states import FINAL
 from atelier_hub.auth import AttemptActor
 from atelier_hub.context import Context
 from atelier_hub.db import now
@@ -16,9 +18,10 @@ from atelier_hub.engine.driver import Driver
 from atelier_hub.engine.election import Election, Turn
 from atelier_hub.engine.logs import LogArchive
 from atelier_hub.engine.tokens import AttemptTokens
+from atelier_hub.features.datasets.service import Datasets, Uses
 from atelier_hub.features.pipelines.offer import load_offer
 from atelier_hub.features.pipelines.reconcile import KIND, Runs
-from atelier_hub.features.pipelines.store import open_runs, overdue_runs
+from atelier_hub.features.pipelines.store import open_runs, overdue_runs, states_of
 from atelier_hub.features.projects import service as projects
 
 _DEADLINE_SECONDS = 1.0
@@ -56,6 +59,7 @@ def setup(context: Context) -> None:
         context.provide(part)
     context.attempt_tokens = TokenOwners()
     context.delete_guards.append(_refuse_while_running)
+    context.get(Datasets).guards.append(_dataset_uses)
     election = Election(context.db, settings.data_dir)
     context.background("engine", lambda: election.lead(lambda turn: _drive(context, turn)))
 
@@ -82,6 +86,13 @@ def _pass_deadlines(context: Context, turn: Turn) -> list[str]:
             touched += context.get(Runs).feed(session, run, DeadlinePassed()).attempts
             turn.check(session)
     return touched
+
+
+def _dataset_uses(session: Session, runs: Sequence[str]) -> Uses:
+    """Which of the runs that use a dataset are not over."""
+    states = states_of(session, runs)
+    running = [run for run, state in states.items() if state not in FINAL]
+    return Uses(running=running, past=[run for run in states if run not in running])
 
 
 def _refuse_while_running(session: Session, project: str) -> None:

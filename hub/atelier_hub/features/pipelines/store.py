@@ -271,6 +271,16 @@ def open_runs(session: Session, project: str) -> list[str]:
     return list(session.scalars(runs.union(attempts)))
 
 
+def states_of(session: Session, runs: Collection[str]) -> dict[str, State]:
+    """The states of those of some runs that are there."""
+    found: dict[str, State] = {}
+    names = sorted(runs)
+    for start in range(0, len(names), 500):
+        query = select(RunRow.id, RunRow.state).where(RunRow.id.in_(names[start : start + 500]))
+        found |= {run: state for run, state in session.execute(query)}
+    return found
+
+
 def steps_of(session: Session, run: str, after: int = -1, limit: int | None = None) -> list[StepRow]:
     """The run's steps in document order, from the position after `after`."""
     query = select(StepRow).where(StepRow.run == run, StepRow.position > after).order_by(StepRow.position)

@@ -1,4 +1,4 @@
-"""Imports a CSV file of the project or one of scikit-learn's data sets."""
+"""Imports a CSV file of the project or of a dataset, or one of scikit-learn's data sets."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import step
 import tabular
 
 BUILT_IN = ("digits", "iris", "wine", "breast_cancer")
+TABLES = (".csv", ".tsv", ".txt")
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 
 
@@ -19,8 +20,10 @@ def main() -> None:
     source = given["source"].strip()
     if source.startswith("builtin:"):
         frame, label = built_in(source.removeprefix("builtin:"))
+    elif source.startswith("dataset:"):
+        frame, label = from_file(file_of_dataset(source), source, given), ""
     else:
-        frame, label = from_file(source, given), ""
+        frame, label = from_file(file_of_project(source), source, given), ""
     frame = without(frame, given["leave_out"])
     if frame.empty:
         step.fail(f"{source!r} has no rows.")
@@ -44,14 +47,30 @@ def built_in(name: str) -> tuple[pd.DataFrame, str]:
     return frame, label
 
 
-def from_file(source: str, given: dict[str, Any]) -> pd.DataFrame:
-    """A CSV file of the project."""
+def file_of_dataset(source: str) -> Path:
+    """The one table of a dataset, which lies in the input of the parameter's name."""
+    folder = step.needed("source")
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    tables = [path for path in files if path.suffix.lower() in TABLES] or files
+    if len(tables) != 1:
+        names = ", ".join(path.relative_to(folder).as_posix() for path in tables[:5]) or "none"
+        step.fail(f"{source} should hold one CSV file, but it holds {len(tables)}: {names}.")
+    return tables[0]
+
+
+def file_of_project(source: str) -> Path:
+    """A file of the pipeline's folder."""
     root = step.code_folder().resolve()
     file = (root / source).resolve()
     if not file.is_relative_to(root):
         step.fail(f"{source!r} is outside the project. Copy the file into the pipeline's folder.")
     if not file.is_file():
         step.fail(f"There is no file {source!r} in the pipeline's folder.")
+    return file
+
+
+def from_file(file: Path, source: str, given: dict[str, Any]) -> pd.DataFrame:
+    """A CSV file."""
     delimiter = DELIMITERS.get(given["delimiter"]) or guess_delimiter(file)
     frame = tabular.read_csv(
         file, delimiter, given["missing"], decimal=given["decimal"], dtype_backend="numpy_nullable"
