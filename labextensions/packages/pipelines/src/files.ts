@@ -40,7 +40,8 @@ export function addCreate(front: Front, { app, browser }: FileTools, factory: st
       const name = made.name.replace(/\.pipeline$/, '');
       const content = PipelineDocument.create(name).toString();
       await contents.save(made.path, { type: 'file', format: 'text', content });
-      return commands.execute('docmanager:open', { path: made.path, factory });
+      await commands.execute('docmanager:open', { path: made.path, factory });
+      return made.path;
     }
   });
 }

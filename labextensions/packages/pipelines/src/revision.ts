@@ -51,7 +51,7 @@ export function addRevisions(
       widget.title.closable = true;
       app.shell.add(widget, 'main');
       app.shell.activateById(widget.id);
-      return widget;
+      return widget.id;
     }
   });
 }

@@ -38,10 +38,12 @@ function schemaOf(trans: TranslationBundle): RJSFSchema {
   return { type: 'object', required: ['filename'], properties } as RJSFSchema;
 }
 
+const UNNAMED_ITEMS: UiSchema = { items: { 'ui:options': { label: false } } };
+
 function uiSchemaOf(schema: RJSFSchema): UiSchema {
   const fields = Object.entries(schema.properties as Record<string, JsonObject>);
   return Object.fromEntries(
-    fields.filter(([, one]) => one.type !== 'array').map(([name, one]) => [name, uiOf(one)])
+    fields.map(([name, one]) => [name, one.type === 'array' ? UNNAMED_ITEMS : uiOf(one)])
   );
 }
 
