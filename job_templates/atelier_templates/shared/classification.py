@@ -35,6 +35,7 @@ def train(algorithm: str, estimator: Any) -> None:
         if different > MAX_TEXTS:
             step.fail(f"The column {name!r} holds {different} different texts, too many to be categories. "
                       "Leave it out when importing.")  # fmt: skip
+    print(f"{algorithm}: " + ", ".join(f"{name} {value}" for name, value in step.parameters().items()), flush=True)
     model = pipeline(dataset, estimator)
     model.fit(dataset.frame[dataset.features], classes)
     accuracy = float(model.score(dataset.frame[dataset.features], classes))
