@@ -34,9 +34,16 @@ export function textOf(view: ResultView): string {
   return typeof view.data === 'string' ? view.data : JSON.stringify(view.data ?? '', null, 1);
 }
 
-/** All metrics of a step's views, the last one of a name. */
+/** All metrics of a step's views; where there are several views, each name has its view's title before it. */
 export function allMetrics(views: readonly ResultView[]): Map<string, number> {
-  return new Map(views.filter(view => view.kind === 'metrics').flatMap(metricsOf));
+  const shown = views.filter(view => view.kind === 'metrics');
+  const named = (view: ResultView, name: string): string =>
+    shown.length > 1 && view.title ? `${view.title} · ${name}` : name;
+  return new Map(
+    shown.flatMap(view =>
+      metricsOf(view).map(([name, value]): [string, number] => [named(view, name), value])
+    )
+  );
 }
 
 /** The data of a value if it is an object. */
