@@ -17,16 +17,17 @@ SCRIPT = "print('the answer is', 6 * 7)\n"
 async def test_a_changed_parameter_reaches_the_step(lab: Lab) -> None:
     canvas = await open_demo(lab)
     page = canvas.page
-    await canvas.step("random forest").click()
-    await canvas.field("trees").get_by_role("spinbutton").fill("9")
+    await canvas.step("split").click()
+    await canvas.field("test_size").get_by_role("button", name="Use a plain value").click()
+    await canvas.field("test_size").get_by_role("spinbutton").fill("0.4")
     run = await canvas.run()
     states = await page.locator(".at-Step").evaluate_all("all => all.map(one => one.dataset.state)")
     assert states == ["done"] * 8
-    [attempt] = lab.client.steps.attempts("ada", run, "random-forest")
+    [attempt] = lab.client.steps.attempts("ada", run, "split")
     assert attempt.state == "done"
     await canvas.step("random forest").click()
     await lab.run("atelier:show-step-log")
-    await expect(page.locator(".at-Log")).to_contain_text("9 trees", timeout=20_000)
+    await expect(page.locator(".at-Log")).to_contain_text("trees 9,", timeout=20_000)
     await canvas.step("evaluate").click()
     await page.get_by_role("tab", name="Results", exact=True).click()
     await expect(page.locator(".at-Bottom")).to_contain_text("accuracy", timeout=20_000)
