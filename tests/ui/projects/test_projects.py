@@ -19,14 +19,14 @@ async def test_secrets_are_kept_and_never_shown(lab: Lab) -> None:
     await dialog.get_by_label("Value").fill("first value")
     await dialog.get_by_role("button", name="Add").click()
     await expect(lab.page.get_by_text(name, exact=True)).to_be_visible()
-    before = {one.name: one.changed_at for one in lab.client.secrets.list("ada")}[name]
+    before = {one.name: one.model_dump()["version"] for one in lab.client.secrets.list("ada")}[name]
 
     await lab.page.get_by_role("button", name=f"Change {name}").click()
     await dialog.get_by_label("New value").fill("second value")
     await dialog.get_by_role("button", name="Change").click()
     await expect(dialog).to_have_count(0)
     await lab.page.wait_for_timeout(500)
-    assert {one.name: one.changed_at for one in lab.client.secrets.list("ada")}[name] > before
+    assert {one.name: one.model_dump()["version"] for one in lab.client.secrets.list("ada")}[name] > before
     assert "second value" not in await lab.page.content()
 
     await lab.page.get_by_role("button", name=f"Remove {name}").click()
