@@ -8,11 +8,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 import httpx
 import pytest
 
+from atelier_core.states import State
 from atelier_hub.db import Database, emit
 from atelier_hub.feed import Feed, read_after
 from tests.atelier_hub.conftest import Person
@@ -196,6 +198,42 @@ def test_another_replica_is_heard(server: Server, owner: Person) -> None:
         begin = time.perf_counter()
         assert stream.until("replica")[-1]["received"] - begin < limit
     second.close()
+
+
+def test_a_gap_that_another_process_left_is_filled_at_once(server: Server, owner: Person) -> None:
+    """Without waiting for the repairing look, and in order."""
+    second = Database(server.context.db.url.render_as_string(hide_password=False))
+    with feed(owner) as stream:
+        for n in range(3):
+            with second.write() as session:
+                emit(session, "thing.made", subject=f"theirs{n}", project=owner.name)
+        say(server, owner.name, "ours")
+        begin = time.perf_counter()
+        seen = stream.until("ours")
+        assert seen[-1]["received"] - begin < 2
+    assert [event["subject"] for event in seen] == ["theirs0", "theirs1", "theirs2", "ours"]
+    second.close()
+
+
+def test_events_are_the_same_live_and_replayed(server: Server, owner: Person) -> None:
+    """Live ones were never read from the database."""
+    with feed(owner) as stream:
+        start = int(stream.last_id or 0)
+        with server.context.db.write() as session:
+            emit(
+                session,
+                "thing.made",
+                subject="x",
+                project=owner.name,
+                data={"state": State.RUNNING, "n": [1, 2.5, None]},
+            )
+        live = stream.until("x")[-1]
+    with feed(owner, after=max(start, live["id"] - 1)) as stream:
+        replayed = stream.until("x")[-1]
+    for event in (live, replayed):
+        del event["received"]
+        event["at"] = datetime.fromisoformat(event["at"])
+    assert live == replayed
 
 
 def test_a_revoked_token_ends_the_feed(
