@@ -25,9 +25,9 @@ async def test_a_changed_parameter_reaches_the_step(lab: Lab) -> None:
     assert states == ["done"] * 8
     [attempt] = lab.client.steps.attempts("ada", run, "split")
     assert attempt.state == "done"
-    await canvas.step("random forest").click()
+    await canvas.step("split").click()
     await lab.run("atelier:show-step-log")
-    await expect(page.locator(".at-Log")).to_contain_text("trees 9,", timeout=20_000)
+    await expect(page.locator(".at-Log")).to_contain_text("train: 1078 rows, test: 719 rows", timeout=20_000)
     await canvas.step("evaluate").click()
     await page.get_by_role("tab", name="Results", exact=True).click()
     await expect(page.locator(".at-Bottom")).to_contain_text("accuracy", timeout=20_000)
