@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -32,11 +33,11 @@ class Everybody(IdentityProvider):
 
 
 @asynccontextmanager
-async def alone(api_url: str, root: Path | None = None) -> AsyncIterator[httpx.AsyncClient]:
+async def alone(api_url: str, root: Path | None = None, token: str = "its-own") -> AsyncIterator[httpx.AsyncClient]:
     """A client of the routes, whose control plane is at `api_url`."""
     app = ServerApp(identity_provider_class=Everybody, root_dir=str(root or Path.cwd()), open_browser=False)
     app.initialize(argv=[], new_httpserver=False, find_extensions=False)
-    settings = Settings("ada", "ada", api_url, "its-own", root)
+    settings = Settings("ada", "ada", api_url, token, root)
     app.web_app.add_handlers(".*$", [(f"/{pattern}", handler, parts) for pattern, handler, parts in handlers(settings)])
     server = HTTPServer(app.web_app)
     (listener,) = bind_sockets(0, "127.0.0.1")
@@ -47,3 +48,34 @@ async def alone(api_url: str, root: Path | None = None) -> AsyncIterator[httpx.A
     finally:
         server.stop()
         ServerApp.clear_instance()
+
+
+class Meter:
+    """Stands between a server and its control plane and counts what the server says."""
+
+    def __init__(self, target: str) -> None:
+        self._host, _, port = target.removeprefix("http://").partition("/")[0].partition(":")
+        self._port, self._path = int(port), target.removeprefix("http://").partition("/")[2]
+        self.bytes = self.connections = 0
+
+    async def __aenter__(self) -> Meter:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/{self._path}"
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self._server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        back, forth = await asyncio.open_connection(self._host, self._port)
+        await asyncio.gather(self._pass(reader, forth, True), self._pass(back, writer, False), return_exceptions=True)
+
+    async def _pass(self, source: asyncio.StreamReader, target: asyncio.StreamWriter, counted: bool) -> None:
+        try:
+            while data := await source.read(65536):
+                self.bytes += len(data) if counted else 0
+                target.write(data)
+                await target.drain()
+        finally:
+            target.close()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -18,7 +20,9 @@ from atelier_sdk import Client
 from atelier_server.relay import Relay
 from atelier_server.settings import Settings
 from atelier_server.upstream import ControlPlane as Upstream
-from tests.atelier_server.servers import Notebook, Tab
+from tests.atelier_server.alone import Meter, alone
+from tests.atelier_server.servers import Notebook, SpawningHub, Tab
+from tests.harness.control_plane import ControlPlane as Plane
 from tests.harness.control_plane import pipeline, submit, wait_for
 
 MB = 1024**2
@@ -90,13 +94,21 @@ async def test_fifty_tabs_share_one_connection(
 
 
 async def test_an_idle_tab_asks_nothing(notebook: Notebook, tokens: dict[str, str], platform: Client) -> None:
-    log = notebook.plane.log
-    async with notebook.feed(tokens["owner"]) as tab:
-        await tab.start()
-        before = len(log())
-        assert not await tab.quiet(8)
-        asked = [line for line in log()[before:].splitlines() if "/api/" in line]
-    assert not asked
+    """Not one byte goes to the control plane while nothing happens; then an event still arrives."""
+    async with Meter(notebook.plane.url) as meter, alone(meter.url, token=tokens["owner"]) as server:
+        url = f"{server.base_url}".replace("http", "ws", 1).rstrip("/") + "/feed"
+        async with websockets.connect(url) as first, websockets.connect(url) as second:
+            tabs = [Tab(first), Tab(second)]
+            for tab in tabs:
+                await tab.start()
+            before = meter.bytes
+            assert before > 0 and meter.connections == 1
+            assert not await tabs[0].quiet(10)
+            assert meter.bytes == before
+            make_events(platform, 1, "I")
+            for tab in tabs:
+                await tab.next("event")
+            assert meter.bytes == before and meter.connections == 1
 
 
 async def test_control_plane_killed_and_started_again_under_open_feeds(
@@ -330,6 +342,38 @@ async def test_the_ring_forgets_and_a_slow_reader_still_misses_nothing(
     finally:
         relay.leave()
         await upstream.close()
+
+
+async def test_a_platform_restored_from_a_backup_begins_anew(
+    spawning_hub: SpawningHub, tokens: dict[str, str], tmp_path: Path
+) -> None:
+    """Its log is shorter than what the tab has seen: the tab is told where to begin, and hears what comes then."""
+    plane = Plane(tmp_path, spawning_hub)
+    plane.start()
+    database, kept = tmp_path / "data/atelier.sqlite", tmp_path / "kept.sqlite"
+    try:
+        with Client(plane.url, tokens["owner"]) as client:
+            make_events(client, 1, "before")
+            plane.stop()
+            shutil.copy(database, kept)
+            plane.start()
+            async with alone(plane.url, token=tokens["owner"]) as server:
+                url = f"{server.base_url}".replace("http", "ws", 1).rstrip("/") + "/feed"
+                async with websockets.connect(url) as socket:
+                    tab = Tab(socket)
+                    begin = await tab.start()
+                    make_events(client, 3, "lost")
+                    assert await collect(tab, 3) == [begin + 1, begin + 2, begin + 3]
+                    plane.stop()
+                    for file in tmp_path.glob("data/atelier.sqlite*"):
+                        file.unlink()
+                    shutil.copy(kept, database)
+                    plane.start()
+                    assert (await tab.next("hello"))["last"] <= begin
+                    make_events(client, 1, "after")
+                    assert (await tab.next("event"))["event"]["subject"] == "Safter0"
+    finally:
+        plane.stop()
 
 
 def test_the_guest_hears_nothing(bob: httpx.Client) -> None:
