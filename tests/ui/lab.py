@@ -53,9 +53,11 @@ class Lab:
         await self.ready()
 
     async def ready(self) -> None:
-        """Until Lab has restored what was open."""
+        """Until Lab has started all plugins and restored what was open: a page can look ready before that."""
         await self.page.wait_for_selector("#jupyterlab-splash", state="detached", timeout=60_000)
         await self.page.wait_for_selector("#main .jp-SideBar", timeout=30_000)
+        await self.page.wait_for_function("() => window.jupyterapp !== undefined")
+        await self.page.evaluate("async () => { await window.jupyterapp.restored; }")
 
     async def run(self, command: str, args: Mapping[str, Any] | None = None) -> None:
         """A command of Lab's, by its id."""

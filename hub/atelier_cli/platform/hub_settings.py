@@ -37,7 +37,8 @@ def configure(c: Config, data: Path, *, admins: Sequence[str], one_person: str) 
         service_url=settings.control_plane_url,
         service_token=load_secrets(layout).control_plane,
         admin_users=admins,
-        api_url=settings.service_url,
+        # Past the proxy, which would keep an open feed open when the control plane is gone.
+        api_url=f"{settings.control_plane_url}/services/atelier",
     )
 
 

@@ -10,20 +10,21 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import expect
 
 from tests.ui.lab import Lab
+from tests.ui.pipelines.canvas import open_demo
 from tests.ui.runs import steps
 
 THEMES = ("JupyterLab Light", "JupyterLab Dark")
 OPTIONS = {"resultTypes": ["violations"], "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
 
 
-async def look(lab: Lab, what: str) -> None:
-    """Axe on all that is ours on the page, in both themes."""
+async def look(lab: Lab, what: str, where: str = ".at-Content") -> None:
+    """Axe on all that is ours on the page, in both themes; the search box is Lab's own, and its inside as well."""
     for theme in THEMES:
         await lab.run("apputils:change-theme", {"theme": theme})
         dark = "false" if theme.endswith("Dark") else "true"
         await expect(lab.page.locator("body")).to_have_attribute("data-jp-theme-light", dark)
         await lab.page.wait_for_timeout(500)  # colours fade
-        found = await Axe().run(lab.page, context={"include": [[".at-Content"]]}, options=OPTIONS)
+        found = await Axe().run(lab.page, context={"include": [[where]], "exclude": [["jp-search"]]}, options=OPTIONS)
         bad = [
             f"{one['id']} ({one['impact']}): {one['help']}\n  {node['html'][:200]}\n  {node.get('failureSummary')}"
             for one in found.response["violations"]
@@ -93,3 +94,12 @@ async def test_the_datasets(lab: Lab) -> None:
     await expect(panel.get_by_label("Filter datasets")).to_be_visible()
     await expect(panel.locator(".at-Loading")).to_have_count(0)
     await look(lab, "datasets")
+
+
+async def test_the_canvas(lab: Lab) -> None:
+    canvas = await open_demo(lab)
+    await look(lab, "a pipeline", ".at-PipelineContent")
+    await canvas.step("random forest").click()
+    await expect(canvas.field("trees")).to_be_visible()
+    await lab.run("atelier:show-problems")
+    await look(lab, "a step and its form", ".at-PipelineContent")

@@ -9,7 +9,6 @@ from playwright.async_api import expect
 
 from tests.ui.lab import Lab
 from tests.ui.locale.messages import CATALOG, catalog, messages
-from tests.ui.runs.settled import reload
 
 SETTINGS = "@jupyterlab/translation-extension:plugin"
 SAVE = "([id, raw]) => window.jupyterapp.serviceManager.settings.save(id, raw)"
@@ -50,7 +49,7 @@ def test_lab_finds_the_language() -> None:
 async def test_lab_speaks_chinese(lab: Lab) -> None:
     await lab.page.evaluate(SAVE, [SETTINGS, '{"locale": "zh_CN"}'])
     try:
-        await reload(lab)
+        await lab.reload()
         await lab.run("atelier:show-catalog")
         await expect(lab.page.get_by_role("tab", name="模板")).to_be_visible()
         await lab.run("atelier:show-runs")

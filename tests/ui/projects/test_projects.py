@@ -7,7 +7,6 @@ import uuid
 from playwright.async_api import expect
 
 from tests.ui.lab import Lab
-from tests.ui.runs.settled import reload
 
 
 async def test_secrets_are_kept_and_never_shown(lab: Lab) -> None:
@@ -59,7 +58,7 @@ async def test_another_project_stays_chosen_over_a_reload(lab: Lab) -> None:
     await lab.page.get_by_role("tab", name="Members").click()
     await expect(lab.page.locator(".at-Items")).to_contain_text("Owner")
     await lab.page.wait_for_timeout(1000)  # Lab writes its state after a while
-    await reload(lab)
+    await lab.reload()
     await expect(item).to_be_visible()
     await item.click()
     await (

@@ -9,7 +9,6 @@ from playwright.async_api import Locator, expect
 from tests.harness.control_plane import wait_for
 from tests.ui.lab import Lab
 from tests.ui.runs import steps
-from tests.ui.runs.settled import reload
 
 SLOW = 120_000
 
@@ -76,7 +75,7 @@ async def test_a_page_survives_a_reload_and_runs_again(lab: Lab, tmp_path: Path)
     await lab.run("atelier:open-run", {"project": "ada", "run": run})
     await expect(lab.page.locator(".at-Run-header")).to_contain_text("Failed")
     await lab.page.wait_for_timeout(1500)  # Lab saves its layout after a while
-    await reload(lab)
+    await lab.reload()
     await expect(lab.page.locator(".at-Run-header")).to_contain_text(run, timeout=SLOW)
     before = {one.id for one in lab.client.runs.list("ada")}
     await lab.page.get_by_role("button", name="Run again").click()

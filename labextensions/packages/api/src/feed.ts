@@ -122,6 +122,7 @@ export class Feed implements IDisposable {
 
   private opened(socket: WebSocket): void {
     this.wait = SHORTEST_WAIT;
+    this.hasGreeting = false;
     socket.send(JSON.stringify({ type: 'start', after: this.last }));
     for (const [id, log] of this.logs) {
       this.send({ type: 'logs.open', id, ...log.request });
@@ -145,8 +146,7 @@ export class Feed implements IDisposable {
   private received(message: Message): void {
     switch (message.type) {
       case 'hello':
-        this.last ??= message.last;
-        this.setState('live');
+        this.greeted(message.last);
         break;
       case 'event':
         this.last = message.event.id;
@@ -162,6 +162,17 @@ export class Feed implements IDisposable {
       default:
         this.logReceived(message);
     }
+  }
+
+  /** A second hello of one socket: the platform was restored from a backup and counts anew. */
+  private greeted(last: number): void {
+    if (this.hasGreeting) {
+      this.last = last;
+      this.setState('connecting'); // who hears `live` after it reads everything again
+    }
+    this.last ??= last;
+    this.hasGreeting = true;
+    this.setState('live');
   }
 
   private logReceived(message: Extract<Message, { id: string }>): void {
@@ -200,6 +211,7 @@ export class Feed implements IDisposable {
 
   private socket: WebSocket | null = null;
   private last: number | null = null;
+  private hasGreeting = false;
   private timer = 0;
   private wait = SHORTEST_WAIT;
   private readonly logs = new Map<string, OpenLog>();

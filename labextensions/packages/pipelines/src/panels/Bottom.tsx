@@ -25,18 +25,20 @@ export function Bottom(): React.JSX.Element | null {
   ];
   return (
     <div className="at-Bottom">
-      <div className="at-Bottom-tabs" role="tablist">
-        {tabs.map(([name, label]) => (
-          <button
-            key={name}
-            role="tab"
-            aria-selected={tab === name}
-            className="at-Bottom-tab"
-            onClick={() => (view.bottomTab = name)}
-          >
-            {label}
-          </button>
-        ))}
+      <div className="at-Bottom-bar">
+        <div className="at-Bottom-tabs" role="tablist">
+          {tabs.map(([name, label]) => (
+            <button
+              key={name}
+              role="tab"
+              aria-selected={tab === name}
+              className="at-Bottom-tab"
+              onClick={() => (view.bottomTab = name)}
+            >
+              {label}
+            </button>
+          ))}
+        </div>
         <SelectedStep />
         <IconButton icon={closeIcon} label={trans.__('Close')} onClick={() => (view.bottomTab = null)} />
       </div>

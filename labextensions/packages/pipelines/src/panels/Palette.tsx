@@ -116,26 +116,26 @@ function PaletteItem(props: { item: Item }): React.JSX.Element {
   return (
     <div
       className="at-Palette-item"
-      role="button"
-      tabIndex={0}
-      aria-disabled={readOnly}
       draggable={!readOnly}
-      title={item.description}
       data-item={item.key}
       onDragStart={event => {
         event.dataTransfer.setData(PALETTE_MIME, JSON.stringify(item.dragged));
         event.dataTransfer.effectAllowed = 'copy';
       }}
-      onKeyDown={event => {
-        if (event.key === 'Enter' && event.target === event.currentTarget && !readOnly) {
-          item.add();
-        }
-      }}
-      onDoubleClick={() => !readOnly && item.add()}
     >
-      <item.icon.react tag="span" className="at-Palette-icon" />
-      <span className="at-Palette-label">{item.label}</span>
-      {template?.stage === 'alpha' && <span className="at-StageTag">{trans.__('alpha')}</span>}
+      <div
+        className="at-Palette-add"
+        role="button"
+        tabIndex={0}
+        aria-disabled={readOnly}
+        title={item.description}
+        onKeyDown={event => event.key === 'Enter' && !readOnly && item.add()}
+        onDoubleClick={() => !readOnly && item.add()}
+      >
+        <item.icon.react tag="span" className="at-Palette-icon" />
+        <span className="at-Palette-label">{item.label}</span>
+        {template?.stage === 'alpha' && <span className="at-StageTag">{trans.__('alpha')}</span>}
+      </div>
       {template && (
         <IconButton
           className="at-Palette-docs"

@@ -23,6 +23,7 @@ export function CodeWidget(props: WidgetProps): React.JSX.Element {
       model,
       config: { lineNumbers: false, readOnly: disabled || readonly }
     });
+    made.host.querySelector('.cm-content')?.setAttribute('aria-label', label);
     editor.current = made;
     model.sharedModel.changed.connect(() => change.current(model.sharedModel.getSource() || undefined));
     return () => {
@@ -30,12 +31,12 @@ export function CodeWidget(props: WidgetProps): React.JSX.Element {
       made.dispose();
       model.dispose();
     };
-  }, [editors, language, disabled, readonly]);
+  }, [editors, language, disabled, readonly, label]);
   useEffect(() => {
     const shared = editor.current?.model.sharedModel;
     if (shared && shared.getSource() !== value) {
       shared.setSource(value);
     }
   }, [value]);
-  return <div ref={host} className="at-Code" role="group" aria-label={label} />;
+  return <div ref={host} className="at-Code" />;
 }

@@ -1,0 +1,33 @@
+"""The control plane dies and comes back while a person watches a run: nothing has to be loaded anew."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from playwright.async_api import expect
+
+from tests.ui.lab import Lab
+from tests.ui.pipelines.canvas import open_demo
+
+
+async def test_a_run_stays_live_over_a_restart_of_the_control_plane(lab: Lab) -> None:
+    canvas = await open_demo(lab)
+    page = lab.page
+    await page.locator(".at-RunButton").get_by_role("button").click()
+    await page.locator(".jp-Dialog .jp-mod-accept").click()
+    going = page.locator('.at-Step[data-state="running"], .at-Step[data-state="done"]')
+    await expect(going.first).to_be_visible(timeout=60_000)
+    supervisor = lab.platform.pid("supervisor")
+    os.kill(supervisor, signal.SIGSTOP)  # so that nobody starts it again at once
+    try:
+        os.kill(lab.platform.pid("control-plane"), signal.SIGKILL)
+        await expect(page.get_by_role("button", name="Atelier: Away")).to_be_visible(timeout=10_000)
+        await expect(page.locator(".Toastify__toast", has_text="this page catches up by itself")).to_be_visible()
+    finally:
+        os.kill(supervisor, signal.SIGCONT)
+    await expect(page.get_by_role("button", name="Atelier: Live")).to_be_visible(timeout=60_000)
+    await expect(page.locator(".Toastify__toast", has_text="is back")).to_be_visible()
+    await expect(page.locator('.at-RunBar[data-state="done"]')).to_be_visible(timeout=120_000)
+    states = await page.locator(".at-Step").evaluate_all("all => all.map(one => one.dataset.state)")
+    assert states == ["done"] * 8 and canvas.path
