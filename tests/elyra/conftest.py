@@ -38,7 +38,7 @@ def client(plane: ControlPlane) -> Iterator[Client]:
 @pytest.fixture(scope="session")
 def elyra(tmp_path_factory: pytest.TempPathFactory, plane: ControlPlane) -> Iterator[ElyraServer]:
     """Its server, signed in to that control plane."""
-    server = ElyraServer(tmp_path_factory.mktemp("elyra"), plane, USER, plane.hub.add_user(USER))
+    server = ElyraServer(tmp_path_factory.mktemp("elyra"), plane.url, USER, plane.hub.add_user(USER))
     try:
         server.start()
         yield server

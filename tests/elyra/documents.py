@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 import uuid
 from typing import Any
@@ -129,3 +130,31 @@ def _value(chance: random.Random, field: dict[str, Any]) -> Any:
 def _connect(chance: random.Random, parent: dict[str, Any], child: dict[str, Any]) -> None:
     link = {"id": _id(chance), "node_id_ref": parent["id"], "port_id_ref": "outPort"}
     child["inputs"][0]["links"].append(link)
+
+
+def lost(before: Any, after: Any, at: str = "") -> list[str]:
+    """What was in `before` and is not, or is different, in `after`; what was added is not counted."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        return [line for key, value in before.items() for line in lost(value, after.get(key), f"{at}/{key}")]
+    if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        pairs = enumerate(zip(before, after, strict=True))
+        return [line for index, (one, other) in pairs for line in lost(one, other, f"{at}/{index}")]
+    return [] if before == after else [f"{at}: {before!r} became {after!r}"]
+
+
+def comparable(document: Any) -> Any:
+    """Without what Elyra writes from its own palette, and without what is empty, which it leaves out."""
+    plain = copy.deepcopy(document)
+    for pipeline in plain["pipelines"]:
+        pipeline["nodes"].sort(key=lambda node: node["id"])
+        for node in pipeline["nodes"]:
+            for place in ("x_pos", "y_pos", "image", "description"):
+                node["app_data"]["ui_data"].pop(place, None)
+    return _without_empty(plain)
+
+
+def _without_empty(value: Any) -> Any:
+    if isinstance(value, dict):
+        cleaned = {key: _without_empty(one) for key, one in value.items()}
+        return {key: one for key, one in cleaned.items() if one not in ("", None) and one != [] and one != {}}
+    return [_without_empty(one) for one in value] if isinstance(value, list) else value

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 from playwright.async_api import Browser, Page
 
-from tests.harness.control_plane import ControlPlane, environment_cache
+from tests.harness.control_plane import environment_cache
 from tests.harness.hub import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -57,10 +57,10 @@ def _run(*command: str) -> None:
 
 @dataclass
 class ElyraServer:
-    """JupyterLab with Elyra on a folder, signed in to a control plane as one person."""
+    """JupyterLab with Elyra on a folder, signed in to the control plane at `platform` as one person."""
 
     folder: Path
-    plane: ControlPlane
+    platform: str
     user: str
     token: str
     port: int = field(default_factory=free_port)
@@ -87,7 +87,7 @@ class ElyraServer:
             "PYTHONPATH": str(adapter),
             # Where it was installed to, as a wheel puts it below the prefix.
             "ELYRA_METADATA_PATH": str(adapter / "share/jupyter"),
-            "ATELIER_API_URL": self.plane.url,
+            "ATELIER_API_URL": self.platform,
             "JUPYTERHUB_API_TOKEN": self.token,
             "ATELIER_PROJECT": self.user,
         }
