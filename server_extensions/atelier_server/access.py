@@ -57,11 +57,15 @@ def check_owner(user: Any, owner: str) -> None:
     # A hub service may have the name of a user, and must not become that user.
     if owner and isinstance(model, dict) and model.get("kind") == "user" and model.get("name") == owner:
         return
-    if not owner or model is None:
+    if not owner:
         raise errors.Forbidden(
             "This Jupyter server was not started by a hub, so it is nobody's on the platform.",
             code="no_hub",
             hint="Open JupyterLab from the hub's page (`atelier up` prints its address).",
+        )
+    if model is None:
+        raise errors.Forbidden(
+            "Jupyter does not know who asks.", code="not_signed_in", hint="Reload the page; sign in again if asked."
         )
     raise errors.Forbidden(
         f"This server is {owner}'s: you share its files and kernels, not {owner}'s projects, runs and data.",
