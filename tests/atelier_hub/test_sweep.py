@@ -7,20 +7,26 @@ import io
 import os
 import tarfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy.orm import Session
 
+from atelier_core.errors import Invalid
 from atelier_hub.artifacts.store import ArtifactStore
 from atelier_hub.artifacts.sweep import AGE, Sweep
+from atelier_hub.auth import Actor
 from atelier_hub.db import Base, Database, now
 from atelier_hub.db.migrate import migrate
+from atelier_hub.features.pipelines import service
 from atelier_hub.features.pipelines.offer import Offer
 from atelier_hub.features.pipelines.store import RevisionRow, SnapshotRow
 from atelier_hub.features.projects.store import ProjectRow
 from tests.atelier_hub.conftest import Person
 from tests.atelier_hub.server import Server
+from tests.harness.control_plane import pipeline
 
 Sweeping = tuple[Sweep, ArtifactStore, Database]
 
@@ -234,3 +240,32 @@ def test_snapshots_that_no_revision_used_are_forgotten(server: Server, person: C
     _age(ctx.store.path(template))
     sweep.sweep()
     assert ctx.store.exists(template), "templates' code is needed though no row names it"
+
+
+def test_a_snapshot_that_is_about_to_be_used_is_not_forgotten(server: Server, person: Callable[..., Person]) -> None:
+    """It was checked, then swept, then the revision was to be stored: refused, or there would be one without files."""
+    owner, ctx = person(), server.context
+    data = _archive([f"{owner.name}.py"])
+    digest = _digest(data)
+    owner.http.put(f"/projects/{owner.name}/snapshots/{digest}", content=data).raise_for_status()
+
+    class Slow(Database):
+        """A database where a sweep comes between the check and the revision."""
+
+        @contextmanager
+        def write(self) -> Iterator[Session]:
+            with ctx.db.write() as session:
+                session.delete(session.get_one(SnapshotRow, (owner.name, digest)))
+            with ctx.db.write() as session:
+                yield session
+
+    slow = Slow(str(ctx.db.url.render_as_string(hide_password=False)))
+    document = pipeline({"only": {"file": f"{owner.name}.py", "image": "python"}})
+    actor = Actor(owner.name)
+    try:
+        with pytest.raises(Invalid) as refused:
+            service.create_revision(slow, ctx.get(Offer), actor, owner.name, "my.pipeline", document, digest)
+    finally:
+        slow.close()
+    assert refused.value.code == "unknown_snapshot"
+    assert owner.http.get(f"/projects/{owner.name}/revisions").json()["items"] == []

@@ -136,11 +136,7 @@ def create_revision(
         found = session.get(SnapshotRow, (project, snapshot))
         files = frozenset(found.files) if found else None
     if files is None:
-        raise Invalid(
-            f"The project has no snapshot {snapshot!r}.",
-            code="unknown_snapshot",
-            hint="Upload the pipeline's folder first (PUT …/snapshots/{digest}).",
-        )
+        raise _unknown_snapshot(snapshot)
     wrong = problems(db, offer, project, document, files)
     if wrong:
         raise InvalidPipeline(wrong)
@@ -155,10 +151,21 @@ def create_revision(
         created_by=actor.name,
     )
     with db.write() as session:
+        # Held until the revision refers to it: the sweep takes old snapshots that none does.
+        if session.get(SnapshotRow, (project, snapshot), with_for_update=True) is None:
+            raise _unknown_snapshot(snapshot)
         session.add(revision)
         session.flush()
         emit(session, "revision.created", subject=revision.id, project=project, actor=actor.name, data={"name": name})
     return Revision.model_validate(revision)
+
+
+def _unknown_snapshot(snapshot: str) -> Invalid:
+    return Invalid(
+        f"The project has no snapshot {snapshot!r}.",
+        code="unknown_snapshot",
+        hint="Upload the pipeline's folder first (PUT …/snapshots/{digest}).",
+    )
 
 
 def revision_page(session: Session, project: str, paging: Paging) -> Page[Revision]:

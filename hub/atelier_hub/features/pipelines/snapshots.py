@@ -32,12 +32,9 @@ _ANY_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _PACK = "Pack the folder with the atelier client."
 
 
-def require_snapshot(session: Session, project: str, digest: str, *, lock: bool = False) -> SnapshotRow:
-    """The project's snapshot; somebody else's with the same content does not count.
-
-    With `lock` it stays until the transaction ends, in which something is to refer to it.
-    """
-    row = session.get(SnapshotRow, (project, digest), with_for_update=lock or None)
+def require_snapshot(session: Session, project: str, digest: str) -> SnapshotRow:
+    """The project's snapshot; somebody else's with the same content does not count."""
+    row = session.get(SnapshotRow, (project, digest))
     if row is None:
         raise NotFound("The project has no such snapshot.", hint="Upload the folder: PUT …/snapshots/{digest}.")
     return row
