@@ -50,7 +50,7 @@ $(PACKAGES): requirements.lock
 
 # What JupyterLab loads; a change of a source is seen when the page is loaded again.
 $(LAB): $(LAB_SOURCES) docs/openapi.json | $(PACKAGES)
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python labextensions/build_hook.py
+	@$(BIN)/python labextensions/build_hook.py
 	touch $@
 
 $(READY): $(PACKAGES) pyproject.toml hub/sdk/pyproject.toml | $(LAB)

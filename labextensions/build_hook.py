@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +34,14 @@ class NodeHook(BuildHookInterface):
 
 
 def environment() -> dict[str, str]:
-    """With the wheel's Node first, so that every machine builds with the same."""
-    return {**os.environ, "PATH": f"{NODE / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+    """With the wheel's Node first, so that every machine builds with the same; then what is beside this Python."""
+    first = (str(NODE / "bin"), str(Path(sys.executable).parent))
+    return {**os.environ, "PATH": os.pathsep.join([*first, os.environ["PATH"]])}
 
 
 def build_extension(folder: Path) -> None:
     """Lock file to bundle."""
-    jlpm = shutil.which("jlpm")
+    jlpm = shutil.which("jlpm", path=environment()["PATH"])
     if jlpm is None:
         raise RuntimeError("jlpm is missing: it comes with the package jupyter-builder")
     _run([jlpm, "install", "--immutable"], folder)
