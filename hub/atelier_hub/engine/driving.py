@@ -11,7 +11,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from sqlalchemy.orm import Session
@@ -26,8 +26,10 @@ from atelier_hub.engine.cleaning import Cleaner
 from atelier_hub.engine.election import Turn, TurnOver
 from atelier_hub.engine.following import Follower
 from atelier_hub.engine.logs import LogArchive
-from atelier_hub.engine.outcome import is_lost, needs_removal, outcome_of, own_report, seen_as, stopped
+from atelier_hub.engine.looks import Looks, Sight, Surroundings
+from atelier_hub.engine.outcome import is_lost, needs_removal, own_report, seen_as, stopped
 from atelier_hub.engine.owner import Owner, Ready, Touched
+from atelier_hub.engine.reports import save_report
 from atelier_hub.engine.starting import Starter
 from atelier_hub.engine.store import Attempt
 from atelier_hub.engine.transactions import Transactions
@@ -40,17 +42,6 @@ SWEEP_SECONDS = 5.0
 QUOTA_SECONDS = 2.0
 WOKEN = 8
 AHEAD = 4  # attempts that may begin with the transaction that ended another
-
-
-@dataclass
-class _Sight:
-    """An attempt as one look at the database found it; `touched` if its end was stored by the same look."""
-
-    attempt: Attempt
-    spec: WorkloadSpec | None = None
-    refusal: AtelierError | None = None
-    outcome: Observation | None = None
-    touched: Touched | None = None
 
 
 class Driving:
@@ -70,6 +61,8 @@ class Driving:
         self._transactions = Transactions(db, turn)
         self._queue = WorkQueue(self._process)
         self._starter = Starter(self._transactions, self._moved)
+        around = Surroundings(self._starter.with_handle, self.is_open, self._room)
+        self._looks = Looks(self._transactions, owners, around)
         self._cleaner = Cleaner(self._remove_rest, self._mark_clean)
         self._followers = {
             name: Follower(name, backend, self, partial(self._rows, name)) for name, backend in backends.items()
@@ -77,10 +70,8 @@ class Driving:
         self._sweep_now = asyncio.Event()
         self._interrupts: set[asyncio.Task[None]] = set()
         self._seen: dict[str, Observation] = {}
-        self._handed: set[str] = set()
         self._waiting: defaultdict[str, dict[str, None]] = defaultdict(dict)  # in the order of asking
-        # Attempts that begin with the end of another: about to be committed; called for meanwhile; to be started now.
-        self._announced: set[str] = set()
+        # Attempts that begin with the end of another: called for before we heard of them; to be started now.
         self._called: set[str] = set()
         self._ready: dict[str, Ready] = {}
 
@@ -117,7 +108,7 @@ class Driving:
             self._sweep_now.set()
             return
         for attempt in attempts:
-            if attempt in self._announced:
+            if attempt in self._looks.announced:
                 self._called.add(attempt)
                 continue
             self._ready.pop(attempt, None)  # it may be cancelled: look before it starts
@@ -137,7 +128,7 @@ class Driving:
 
     def handed_over(self) -> Collection[str]:
         """Attempts whose start is complete, so that their back end must know them."""
-        return self._handed
+        return self._looks.handed
 
     async def _rows(self, backend: str) -> list[Attempt]:
         return await self._transactions.read(lambda session: store.unclean_attempts(session, backend))
@@ -145,7 +136,7 @@ class Driving:
     async def _sweep(self) -> None:
         """Find attempts that nobody told this process about."""
         for attempt in await self._transactions.read(store.unclean_attempts):
-            known = attempt.id in self._handed or self._queue.knows(attempt.id) or self._cleaner.knows(attempt.id)
+            known = attempt.id in self._looks.handed or self._queue.knows(attempt.id) or self._cleaner.knows(attempt.id)
             stops = attempt.wanted == "stop" and not attempt.final and not self._starter.busy(attempt.id)
             reachable = self.is_open(attempt.backend) or attempt.backend not in self._backends
             if (stops or not known) and reachable:
@@ -155,7 +146,7 @@ class Driving:
 
     async def _process(self, attempt_id: str) -> float | None:
         ready = self._ready.pop(attempt_id, None)
-        if ready is not None and attempt_id not in self._handed:
+        if ready is not None and attempt_id not in self._looks.handed:
             return await self._begin(ready)
         seen = self._seen.pop(attempt_id, None)
         try:
@@ -176,10 +167,10 @@ class Driving:
             self._seen.setdefault(seen.workload, seen)
 
     async def _look_after(self, attempt_id: str, seen: Observation | None) -> float | None:
-        sight = await self._transactions.run(partial(self._look, attempt_id, seen))
+        sight = await self._transactions.run(partial(self._looks.look, attempt_id, seen))
         if sight is None or sight.attempt.cleaned:
             await self._stop_late(sight, seen)
-            self._handed.discard(attempt_id)
+            self._looks.handed.pop(attempt_id, None)
             return None
         if sight.touched is not None and sight.outcome is not None:
             self._ended(sight.attempt, sight.outcome, sight.touched)
@@ -188,46 +179,13 @@ class Driving:
             return await self._backend_away(sight.attempt, seen)
         return await self._step(sight, seen)
 
-    async def _stop_late(self, sight: _Sight | None, seen: Observation | None) -> None:
+    async def _stop_late(self, sight: Sight | None, seen: Observation | None) -> None:
         """A start that was cut short came through after all."""
         if sight is not None and seen is not None and not seen.final and self.is_open(sight.attempt.backend):
             self._transactions.turn.require()
             await self._backends[sight.attempt.backend].stop(sight.attempt.handle, 0)
 
-    def _look(self, attempt_id: str, seen: Observation | None) -> _Sight | None:
-        """In a thread: all that the database says of an attempt. If it is over, its end is stored at once, unless
-        something of it must be removed before that."""
-        with self._transactions.reading() as session:
-            attempt = store.get_attempt(session, attempt_id)
-            if attempt is None:
-                return None
-            sight = _Sight(self._starter.with_handle(attempt))
-            if attempt.final:
-                return sight
-            owner = self._owners[attempt.kind]
-            sight.outcome = outcome_of(attempt, store.reports_of(session, attempt_id), seen)
-            if sight.outcome is None:
-                self._look_up_spec(session, sight, owner)
-                return sight
-            if needs_removal(attempt, sight.outcome) or not self.is_open(attempt.backend):
-                return sight
-            owner.recall(session, attempt)
-        sight.touched = self._store_end(sight.attempt, sight.outcome, cleaned=False)
-        return sight
-
-    def _look_up_spec(self, session: Session, sight: _Sight, owner: Owner) -> None:
-        if self._is_to_start(sight.attempt):
-            try:
-                sight.spec = owner.spec(session, sight.attempt)
-            except AtelierError as error:
-                sight.refusal = error
-
-    def _is_to_start(self, attempt: Attempt) -> bool:
-        waits = attempt.state in (State.QUEUED, State.STARTING) and attempt.id not in self._handed
-        due = attempt.not_before is None or attempt.not_before <= now()
-        return waits and due and attempt.wanted == "run"
-
-    async def _step(self, sight: _Sight, seen: Observation | None) -> float | None:
+    async def _step(self, sight: Sight, seen: Observation | None) -> float | None:
         attempt = sight.attempt
         if attempt.final:
             self._cleaner.add(attempt)
@@ -238,9 +196,9 @@ class Driving:
         if attempt.wanted == "stop":
             await self._stop(attempt)
             return None
-        if attempt.state in (State.QUEUED, State.STARTING) and attempt.id not in self._handed:
+        if attempt.state in (State.QUEUED, State.STARTING) and attempt.id not in self._looks.handed:
             later = await self._start(sight)
-            if attempt.id not in self._handed:
+            if attempt.id not in self._looks.handed:
                 return later
         if seen is not None:
             state = State.RUNNING if seen.state is State.RUNNING else attempt.state
@@ -270,7 +228,7 @@ class Driving:
         except TurnOver:
             return None
 
-    async def _start(self, sight: _Sight) -> float | None:
+    async def _start(self, sight: Sight) -> float | None:
         attempt = sight.attempt
         if attempt.not_before is not None and (wait := (attempt.not_before - now()).total_seconds()) > 0:
             return wait
@@ -299,7 +257,7 @@ class Driving:
         except AtelierError as error:
             await self._refuse(attempt, error)
             return None
-        self._handed.add(attempt.id)
+        self._looks.handed[attempt.id] = attempt
         return None
 
     async def _refuse(self, attempt: Attempt, error: AtelierError) -> None:
@@ -313,7 +271,7 @@ class Driving:
             # The next attempt may only come when nothing of this one is left; how this one ended is kept before that.
             if outcome.state is State.FAILED:
                 report = own_report(attempt, outcome)
-                await self._transactions.write(lambda session: store.save_report(session, report))
+                await self._transactions.write(lambda session: save_report(session, report))
             await self._remove(attempt, 0 if is_lost(outcome) else attempt.grace)
             await self._finish(attempt, outcome, cleaned=True)
         else:
@@ -326,39 +284,15 @@ class Driving:
         await self._finish(attempt, stopped(attempt), cleaned=True)
 
     async def _finish(self, attempt: Attempt, outcome: Observation, *, cleaned: bool) -> None:
-        touched = await self._transactions.run(partial(self._store_end, attempt, outcome, cleaned))
+        touched = await self._transactions.run(partial(self._looks.end, attempt, outcome, cleaned))
         self._ended(attempt, outcome, touched, cleaned)
-
-    def _store_end(self, attempt: Attempt, outcome: Observation, cleaned: bool) -> Touched:
-        """In a thread: the end and what follows from it, in one transaction."""
-        announced: set[str] = set()
-        try:
-            with self._transactions.writing() as session:
-                touched = self._finished(session, attempt, outcome, cleaned)
-                announced = {one.attempt.id for one in touched.ready}
-                self._announced.update(announced)
-        except BaseException:
-            self._announced.difference_update(announced)
-            raise
-        return touched
-
-    def _finished(self, session: Session, attempt: Attempt, outcome: Observation, cleaned: bool) -> Touched:
-        owner = self._owners[attempt.kind]
-        owner.lock(session, attempt)
-        if cleaned:
-            store.mark_clean(session, [attempt.id])
-        handle = attempt.handle.model_dump(mode="json")
-        if not store.move_attempt(session, attempt.id, outcome.state, outcome, handle=handle):
-            return Touched()
-        ahead = 0 if self._waiting.get(attempt.backend) else AHEAD
-        return owner.ended(session, attempt, outcome, ahead)
 
     def _ended(self, attempt: Attempt, outcome: Observation, touched: Touched, cleaned: bool = False) -> None:
         """The end is stored: go on with what follows."""
-        self._handed.discard(attempt.id)
+        self._looks.handed.pop(attempt.id, None)
         self._starter.saved(attempt.id)
         ready = {one.attempt.id: one for one in touched.ready}
-        self._announced.difference_update(ready)
+        self._looks.announced.difference_update(ready)
         for one in touched.attempts:
             if one in ready and one not in self._called:
                 self._ready[one] = ready[one]
@@ -371,6 +305,9 @@ class Driving:
             self._starter.forget(attempt.id)
         else:
             self._cleaner.add(replace(attempt, state=outcome.state))
+
+    def _room(self, backend: str) -> int:
+        return 0 if self._waiting.get(backend) else AHEAD
 
     def _free(self, backend: str) -> None:
         """There is room again: those who asked first try first, and not all at once."""

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from atelier_core.states import Cause, Reason, State, cause_of
 from atelier_core.workload import Observation
-from atelier_hub.engine.store import Attempt, Report, ReportRow
+from atelier_hub.engine.reports import Report, ReportRow
+from atelier_hub.engine.store import Attempt
 
 
 def seen_as(

@@ -19,7 +19,8 @@ from atelier_hub.auth import AttemptActor, require_attempt
 from atelier_hub.context import Context, Ctx
 from atelier_hub.engine import store
 from atelier_hub.engine.driver import Driver
-from atelier_hub.engine.store import ArtifactRow, Attempt, ReportRow
+from atelier_hub.engine.reports import ReportRow, claim_replica, save_report
+from atelier_hub.engine.store import ArtifactRow, Attempt
 
 router = APIRouter(prefix="/attempts/{attempt}", tags=["attempts"])
 
@@ -79,7 +80,7 @@ def claim(attempt: str, body: Claim, ctx: Ctx, shim: Shim) -> None:
     """Become a replica; the first process to ask does."""
     _alive(ctx, attempt)
     with ctx.db.write() as session:
-        if not store.claim(session, attempt, body.replica, body.uid):
+        if not claim_replica(session, attempt, body.replica, body.uid):
             raise Conflict("Another process is this replica already.", code="claimed", hint="Leave; do not start.")
 
 
@@ -169,7 +170,7 @@ def finished(attempt: str, body: Finished, ctx: Ctx, shim: Shim) -> None:
         found = store.get_attempt(session, attempt)
         if found is None:
             raise NotFound("There is no such attempt.")
-        store.save_report(
+        save_report(
             session,
             ReportRow(
                 attempt=attempt,

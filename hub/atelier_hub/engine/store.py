@@ -1,4 +1,4 @@
-"""What the engine keeps: attempts, what their shims claimed and reported, and the artifacts that they left."""
+"""What the engine keeps: attempts, and the artifacts that they left."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, bindparam, insert, select, update
+from sqlalchemy import BigInteger, ForeignKey, Index, String, bindparam, insert, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from atelier_core.states import FINAL, Reason, State
@@ -52,29 +52,6 @@ class AttemptRow(Driven, Base):
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
     cleaned: Mapped[bool] = mapped_column(default=False)
-
-
-class ClaimRow(Base):
-    """Which process may be a replica: the first to ask. A Job may start a pod twice; the second is refused."""
-
-    __tablename__ = "attempt_claims"
-
-    attempt: Mapped[str] = mapped_column(ForeignKey("attempts.id", ondelete="CASCADE"), primary_key=True)
-    replica: Mapped[str] = mapped_column(String(80), primary_key=True)
-    uid: Mapped[str] = mapped_column(String(80))
-
-
-class ReportRow(Base):
-    """How a replica ended, as its shim said."""
-
-    __tablename__ = "attempt_reports"
-
-    attempt: Mapped[str] = mapped_column(ForeignKey("attempts.id", ondelete="CASCADE"), primary_key=True)
-    replica: Mapped[str] = mapped_column(String(80), primary_key=True)
-    exit_code: Mapped[int | None]
-    reason: Mapped[str] = mapped_column(String(40), default="")
-    message: Mapped[str] = mapped_column(Text, default="")
-    output_values: Mapped[dict[str, Any]] = mapped_column(default=dict)
 
 
 class ArtifactRow(Base):
@@ -134,17 +111,6 @@ class Attempt:
 
 
 @dataclass(frozen=True)
-class Report:
-    """How a replica ended, as its shim said."""
-
-    replica: str
-    exit_code: int | None
-    reason: Reason
-    message: str
-    values: dict[str, Any]
-
-
-@dataclass(frozen=True)
 class Artifact:
     """A stored output."""
 
@@ -188,10 +154,15 @@ _STATE = select(
     _TABLE.c.id, _TABLE.c.project, _TABLE.c.state, _TABLE.c.reason, _TABLE.c.message, _TABLE.c.started_at
 ).where(_TABLE.c.id == bindparam("attempt"))
 _BY_TOKEN = select(_TABLE).where(_TABLE.c.token_sha256 == bindparam("token"))
+_ENDED = ("state", "reason", "message", "observed_at", "started_at", "ended_at", "exit_code", "output_values", "handle")
+_END = (
+    update(_TABLE)
+    .where(_TABLE.c.id == bindparam("attempt"))
+    .values({name: bindparam(f"new_{name}") for name in _ENDED})
+)
 _INSERT = insert(_TABLE)
 _HANDLES = update(_TABLE).where(_TABLE.c.id == bindparam("attempt")).values(handle=bindparam("new_handle"))
 _CLEAN = update(_TABLE).where(_TABLE.c.id == bindparam("attempt")).values(cleaned=True)
-_REPORTS = select(table_of(ReportRow)).where(ReportRow.attempt == bindparam("attempt")).order_by(ReportRow.replica)
 
 
 def _attempt(row: Any) -> Attempt:
@@ -333,39 +304,26 @@ def move_attempt(session: Session, attempt: str, state: State, seen: Observation
         return False
     if state is State.RUNNING and row["started_at"] is None:
         changes["started_at"] = (seen and seen.started_at) or now()
-    if state in FINAL and seen is not None:
-        changes["started_at"] = row["started_at"] or seen.started_at
-        changes |= {"ended_at": now(), "exit_code": seen.exit_code, "output_values": seen.values}
     session.execute(update(_TABLE).where(_TABLE.c.id == attempt).values(**changes, **more))
     return True
+
+
+def end_attempt(session: Session, before: Attempt, seen: Observation) -> None:
+    """Store how an open attempt ended, which was read in this transaction; `before` has its newest handle."""
+    columns = moved_columns(session, AttemptRow, vars(before), seen.state, seen.reason, seen.message)
+    columns |= {
+        "started_at": before.started_at or seen.started_at,
+        "ended_at": now(),
+        "exit_code": seen.exit_code,
+        "output_values": seen.values,
+        "handle": before.handle.model_dump(mode="json"),
+    }
+    session.execute(_END, {"attempt": before.id} | {f"new_{name}": value for name, value in columns.items()})
 
 
 def mark_clean(session: Session, attempts: Sequence[str]) -> None:
     """Nothing of these attempts is left on any engine."""
     session.execute(_CLEAN, [{"attempt": attempt} for attempt in sorted(attempts)])
-
-
-def claim(session: Session, attempt: str, replica: str, uid: str) -> bool:
-    """Whether `uid` is the one process that may be this replica."""
-    row = session.get(ClaimRow, (attempt, replica))
-    if row is None:
-        session.add(ClaimRow(attempt=attempt, replica=replica, uid=uid))
-        return True
-    return row.uid == uid
-
-
-def save_report(session: Session, report: ReportRow) -> None:
-    """Keep how a replica ended; the first report stands."""
-    if session.get(ReportRow, (report.attempt, report.replica)) is None:
-        session.add(report)
-
-
-def reports_of(session: Session, attempt: str) -> list[Report]:
-    """The reports so far."""
-    rows = session.execute(_REPORTS, {"attempt": attempt})
-    return [
-        Report(row.replica, row.exit_code, Reason(row.reason), row.message, row.output_values or {}) for row in rows
-    ]
 
 
 def save_artifact(session: Session, row: ArtifactRow) -> Artifact:

@@ -25,4 +25,5 @@ def import_tables() -> None:
     """Make every table known to `Base.metadata`."""
     import_module("atelier_hub.db.events")
     import_module("atelier_hub.leases")
+    import_module("atelier_hub.engine.reports")
     modules("store")

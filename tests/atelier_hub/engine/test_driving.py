@@ -13,9 +13,9 @@ import pytest
 
 from atelier_core.errors import BackendUnavailable
 from atelier_core.workload import Observation
-from atelier_hub.engine import driver
+from atelier_hub.engine import driver, driving
 from atelier_hub.engine.driving import Driving
-from atelier_hub.engine.owner import Touched
+from atelier_hub.engine.looks import Looks, Sight
 from atelier_hub.engine.store import Attempt, unclean_attempts
 from atelier_hub.features.pipelines.reconcile import Runs
 from atelier_sdk import Client
@@ -30,17 +30,17 @@ with open(os.path.join(os.environ["MARKS"], os.environ["ATELIER_STEP"]), "a") as
 """
 
 
-class Meanwhile(Driving):
+class Meanwhile(Looks):
     """Something happens after an end was stored and before this process goes on with what follows."""
 
     happens: ClassVar[Callable[[], object]]
 
-    def _store_end(self, attempt: Attempt, outcome: Observation, cleaned: bool) -> Touched:
-        touched = super()._store_end(attempt, outcome, cleaned)
-        if touched.ready:
+    def look(self, attempt_id: str, seen: Observation | None) -> Sight | None:
+        sight = super().look(attempt_id, seen)
+        if sight is not None and sight.touched is not None and sight.touched.ready:
             Meanwhile.happens()
             time.sleep(0.3)  # whoever was told of it has heard it by now
-        return touched
+        return sight
 
 
 class Unlucky(Driving):
@@ -87,8 +87,9 @@ class Story:
 def story(
     request: pytest.FixtureRequest, hub: TestHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Story]:
-    """`request.param` drives."""
-    monkeypatch.setattr(driver, "Driving", request.param)
+    """With `request.param` in the place of the class that it is made of."""
+    (kind,) = request.param.__bases__
+    monkeypatch.setattr({Looks: driving, Driving: driver}[kind], kind.__name__, request.param)
     backends = {"local": {"type": "local", "cache_dir": str(environment_cache()), "cpu": 16}}
     server = Server(tmp_path / "data", f"sqlite:///{tmp_path}/data/atelier.sqlite", hub, backends=backends).start()
     server.context.get(Runs)._urls["local"] = server.url  # type: ignore[index]  # its port is free, so known only now

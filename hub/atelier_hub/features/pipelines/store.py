@@ -151,10 +151,11 @@ _LOCKED = _HEAD.with_for_update()
 _PLAN = select(_RUNS.c.plan).where(_RUNS.c.id == bindparam("run"))
 _CHANGED = ("state", "reason", "message", "observed_at", "started_at", "ended_at", "attempt", "exit_code")
 _SHOWN = select(*(_STEPS.c[name] for name in ("id", "name", "project", *_CHANGED)))
-_STEP = _SHOWN.where(_STEPS.c.id == bindparam("step"))
+_SOME = _SHOWN.where(_STEPS.c.id.in_(bindparam("steps", expanding=True)))
 _CHANGE = (
     update(_STEPS).where(_STEPS.c.id == bindparam("step")).values({name: bindparam(f"new_{name}") for name in _CHANGED})
 )
+_LENGTH = update(_RUNS).where(_RUNS.c.id == bindparam("run")).values(log_length=bindparam("length"))
 _LOG = insert(table_of(LogRow))
 _TOGETHER = 500  # rows per statement; databases bound the number of parameters
 
@@ -219,12 +220,8 @@ class StepMoves:
         self._changed.clear()
 
     def _read(self, ids: list[str]) -> Iterator[RowMapping]:
-        if len(ids) == 1:
-            yield from self._session.execute(_STEP, {"step": ids[0]}).mappings()
-            return
         for first in range(0, len(ids), _TOGETHER):
-            wanted = ids[first : first + _TOGETHER]
-            yield from self._session.execute(_SHOWN.where(_STEPS.c.id.in_(wanted))).mappings()
+            yield from self._session.execute(_SOME, {"steps": ids[first : first + _TOGETHER]}).mappings()
 
 
 def move_run(
@@ -243,6 +240,9 @@ def move_run(
 
 def change_run(session: Session, run: str, changes: Mapping[str, Any]) -> None:
     """Write into the row of a run."""
+    if changes.keys() == {"log_length"}:
+        session.execute(_LENGTH, {"run": run, "length": changes["log_length"]})
+        return
     session.execute(update(_RUNS).where(_RUNS.c.id == run).values(**changes))
 
 
