@@ -52,8 +52,9 @@ class LogArchive:
 
     async def _copy(self, backend: Backend, attempt: Attempt, replica: str) -> None:
         """Add what the store does not have yet: a copy that was cut short goes on where it stopped."""
-        at = 0
+        at, stored = 0, 0
         end = await asyncio.to_thread(self.logs.end, attempt.id, replica)
+        whole = not end
         try:
             async for piece in pieces(backend.logs(attempt.handle, replica, follow=True)):
                 fresh = piece[max(0, end - at) :]
@@ -61,12 +62,14 @@ class LogArchive:
                 self._copied += len(piece)
                 if fresh:
                     end = await asyncio.to_thread(self.logs.append, attempt.id, replica, end, fresh)
+                    stored += 1
         except AtelierError as error:
             log.info("Log of %s %s: %s", attempt.id, replica, error.message)
         except Exception:
             log.exception("Log of %s %s could not be kept", attempt.id, replica)
-        with suppress(AtelierError):
-            await asyncio.to_thread(self.logs.compact, attempt.id, replica)
+        if stored > 1 or not whole:
+            with suppress(AtelierError):
+                await asyncio.to_thread(self.logs.compact, attempt.id, replica)
 
 
 async def pieces(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

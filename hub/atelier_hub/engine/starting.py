@@ -21,7 +21,7 @@ from atelier_hub.engine.transactions import Transactions
 log = logging.getLogger(__name__)
 
 SLOW_SECONDS = 0.5
-SAVE_SECONDS = 0.1
+SAVE_SECONDS = 0.25
 RESERVED = "reserved"  # the stage after which a back end may have to make an environment first
 Move = Callable[[Session, Attempt, State, Observation], None]
 
