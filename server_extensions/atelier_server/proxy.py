@@ -107,6 +107,8 @@ class ProxyHandler(OwnerHandler):
             if name in answer.headers:
                 self.set_header(name, answer.headers[name])
         self.set_header("X-Content-Type-Options", "nosniff")
+        if answer.is_error:
+            self._close_after()
         try:
             async for piece in answer.aiter_raw():
                 self.write(piece)
@@ -123,8 +125,13 @@ class ProxyHandler(OwnerHandler):
         self.update_api_activity()
         super(APIHandler, self).finish()
 
+    def _close_after(self) -> None:
+        """Tornado hangs up where nobody read the body; unsaid, the proxy would use the connection again."""
+        self.set_header("Connection", "close")
+
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """For somebody who opened an address of ours in a tab, a page instead of JSON."""
+        self._close_after()
         error = kwargs["exc_info"][1] if "exc_info" in kwargs else None
         wants_page = "text/html" in self.request.headers.get("Accept", "")
         if wants_page and isinstance(error, AtelierError) and (told := error_body(error)):

@@ -60,6 +60,12 @@ def test_a_forged_request_is_refused(signed_in: Browser, method: str, path: str)
         assert answer.json()["message"]
 
 
+def test_a_refusal_leaves_no_dead_connection_behind(signed_in: Browser) -> None:
+    """The hub's proxy keeps connections; one that we hang up on after a refusal must not be used again."""
+    statuses = {ask(signed_in, "DELETE", "api/projects/ada", headers={}).status_code for _ in range(60)}
+    assert statuses == {403}
+
+
 async def test_the_feed_is_open_to_the_page_and_closed_to_foreign_ones(signed_in: Browser) -> None:
     request = signed_in.http.build_request("GET", "/user/ada/atelier/feed")
     url = str(request.url).replace("http", "ws", 1)
