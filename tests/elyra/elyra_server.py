@@ -166,7 +166,9 @@ class ElyraEditor:
 
     async def run(self, command: str, **args: Any) -> None:
         """One of Lab's commands."""
-        await self.page.evaluate("([c, a]) => window.jupyterapp.commands.execute(c, a)", [command, args])
+        await self.page.evaluate(
+            "async ([c, a]) => { await window.jupyterapp.commands.execute(c, a); }", [command, args]
+        )
 
     async def open_and_save(self, name: str, nodes: int) -> Any:
         """Open a file, move its first node a little so that Elyra has something to save, save; what is there then."""

@@ -62,7 +62,8 @@ class Lab:
     async def run(self, command: str, args: Mapping[str, Any] | None = None) -> None:
         """A command of Lab's, by its id."""
         await self.page.evaluate(
-            "([command, args]) => window.jupyterapp.commands.execute(command, args)", [command, dict(args or {})]
+            "async ([command, args]) => { await window.jupyterapp.commands.execute(command, args); }",
+            [command, dict(args or {})],
         )
 
     def write(self, path: str, content: str | bytes | Mapping[str, Any]) -> Path:
