@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 
 from atelier_core.backend import Backend
 from atelier_core.errors import AtelierError
+from atelier_core.states import State
 from atelier_hub.artifacts.logs import LogStore
 from atelier_hub.engine.store import Attempt
 
@@ -28,7 +29,7 @@ class LogArchive:
     async def keeping(self, backend: Backend, attempt: Attempt, replicas: Sequence[str]) -> AsyncIterator[None]:
         """Whatever the body ends and removes, the log up to its last byte is kept."""
         loop = asyncio.get_running_loop()
-        todo = replicas if attempt.handle.stage else ()
+        todo = () if attempt.state is State.QUEUED else replicas  # its handle may have been lost with its process
         copies = [loop.create_task(self._copy(backend, attempt, replica)) for replica in todo]
         if copies and not attempt.final:
             await asyncio.sleep(0.05)  # let the readers open the log before it is removed

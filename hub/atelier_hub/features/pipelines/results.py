@@ -144,7 +144,7 @@ class _Follower:
 
     async def _live(self) -> AsyncIterator[bytes]:
         attempt, driver = self._attempt, self._ctx.get(Driver)
-        if attempt is None or attempt.cleaned or not attempt.handle.stage or not driver.is_open(attempt.backend):
+        if attempt is None or attempt.cleaned or attempt.state is State.QUEUED or not driver.is_open(attempt.backend):
             return
         if await asyncio.to_thread(self._logs.end, attempt.id, self._replica):
             return  # it is shipped in pieces
