@@ -53,9 +53,11 @@ $(LAB): $(LAB_SOURCES) docs/openapi.json | $(PACKAGES)
 	@$(BIN)/python labextensions/build_hook.py
 	touch $@
 
+# The link goes before the installation, which would else write through it into the sources.
 $(READY): $(PACKAGES) pyproject.toml hub/sdk/pyproject.toml | $(LAB)
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e hub/sdk -e .
-	extensions=.venv/share/jupyter/labextensions/@atelier
+	@extensions=.venv/share/jupyter/labextensions/@atelier
+	rm -rf $$extensions/lab
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e hub/sdk -e .
 	rm -rf $$extensions/lab && mkdir -p $$extensions
 	ln -s "$(CURDIR)/$(dir $(LAB))" $$extensions/lab
 	touch $@
