@@ -153,7 +153,8 @@ class Election:
                         return
                     turn.renewed(since)
                 except Exception as error:
-                    log.warning("The lease of the engine could not be renewed (%s); trying again", error)
+                    why = str(error).partition("\n")[0]
+                    log.warning("The lease of the engine could not be renewed (%s); trying again", why)
                     turn.require()
                     await asyncio.sleep(1.0)
                     continue

@@ -59,7 +59,7 @@ class Leader:
 
     async def stop(self) -> None:
         self._task.cancel()
-        with suppress(asyncio.CancelledError):
+        with suppress(asyncio.CancelledError, OperationalError):
             await self._task
 
 
@@ -136,10 +136,27 @@ async def test_nobody_takes_the_lease_while_a_change_is_being_committed(
 
 
 class Cut(Election):
-    """A replica that does not reach the database any more."""
+    """A replica that does not reach the database any more, once it drives."""
+
+    cut = False
+
+    def _take(self) -> Lease | None:
+        self._try()
+        lease = super()._take()
+        self.cut = lease is not None
+        return lease
 
     def _keep(self, lease: Lease) -> bool:
-        raise OperationalError("renew", {}, OSError("the network is gone"))
+        self._try()
+        return super()._keep(lease)
+
+    def _release(self, lease: Lease) -> None:
+        if not self.cut:
+            super()._release(lease)
+
+    def _try(self) -> None:
+        if self.cut:
+            raise OperationalError("select", {}, OSError("the network is gone"))
 
 
 async def test_who_cannot_renew_stops_acting_before_another_may_begin(
