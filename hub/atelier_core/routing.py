@@ -1,0 +1,111 @@
+"""What the gateway must know of services and keys: one document, made by the control plane, kept by the gateway."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")  # a newer control plane may say more
+
+
+class Replica(_Frozen):
+    """One process that answers at `url` (`http://host:port`)."""
+
+    id: str
+    url: str
+
+
+class Target(_Frozen):
+    """A revision and its replicas. `weight` is its share of the traffic that nothing else decides, 0 to 100.
+
+    A request comes here whatever the weights when one of `headers` or `cookies` (name → value) matches.
+    `mirror` percent of the service's requests are sent here as well, their answers thrown away.
+    """
+
+    revision: int
+    weight: float = Field(default=0, ge=0, le=100)
+    headers: dict[str, str] = Field(default_factory=dict)
+    cookies: dict[str, str] = Field(default_factory=dict)
+    mirror: float = Field(default=0, ge=0, le=100)
+    replicas: tuple[Replica, ...] = ()
+
+
+class Limits(_Frozen):
+    """Bounds of a service. Bytes and seconds; `rate` is requests per second of one caller; 0 means no limit."""
+
+    rate: float = Field(default=0, ge=0)
+    burst: int = Field(default=0, ge=0)
+    request_bytes: int = Field(default=32 * 1024**2, gt=0)
+    response_bytes: int = Field(default=256 * 1024**2, gt=0)
+    timeout: float = Field(default=60, gt=0)
+    concurrency: int = Field(default=0, ge=0)
+
+
+class Log(_Frozen):
+    """What of the requests is written down: the share `sample` of them (0 to 1), with their `bodies` or without."""
+
+    sample: float = Field(default=0, ge=0, le=1)
+    bodies: bool = False
+
+
+class ServiceRoute(_Frozen):
+    """Where the requests of one service go. `sleeping`: it has no replica now and is woken by a request.
+
+    `public` services ask for no key. `allow` are networks that may call (CIDR; empty: all).
+    """
+
+    targets: tuple[Target, ...] = ()
+    public: bool = False
+    sleeping: bool = False
+    limits: Limits = Limits()
+    allow: tuple[str, ...] = ()
+    log: Log = Log()
+
+
+class Key(_Frozen):
+    """A service key by its hash. `services` are names within the project; empty means all of them."""
+
+    id: str
+    sha256: str
+    project: str
+    services: tuple[str, ...] = ()
+    expires_at: datetime | None = None
+
+
+class Routes(_Frozen):
+    """Everything. `services` is by `project/name`. A document with a smaller `generation` is refused."""
+
+    generation: int
+    services: dict[str, ServiceRoute] = Field(default_factory=dict)
+    keys: tuple[Key, ...] = ()
+
+
+class TargetStats(_Frozen):
+    """What a gateway counted of one revision since it started; `since` tells one start from the next.
+
+    `latency` counts answers by upper bounds in seconds (`LATENCY_BOUNDS`, the last one open). `active` are requests under
+    way now; `last_request` is when the last one came.
+    """
+
+    requests: int = 0
+    errors: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    latency: tuple[int, ...] = ()
+    active: int = 0
+    last_request: datetime | None = None
+
+
+class GatewayStats(_Frozen):
+    """All counters: `project/name` → revision → figures. `waiting` are requests that wait for a sleeping service."""
+
+    since: datetime
+    generation: int = 0
+    services: dict[str, dict[int, TargetStats]] = Field(default_factory=dict)
+    waiting: dict[str, int] = Field(default_factory=dict)
+
+
+LATENCY_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
