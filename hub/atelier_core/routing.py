@@ -86,8 +86,8 @@ class Routes(_Frozen):
 class TargetStats(_Frozen):
     """What a gateway counted of one revision since it started; `since` tells one start from the next.
 
-    `latency` counts answers by upper bounds in seconds (`LATENCY_BOUNDS`, the last one open). `active` are requests under
-    way now; `last_request` is when the last one came.
+    `latency` counts answers by upper bounds in seconds (`LATENCY_BOUNDS`, the last one open). `active` are requests
+    under way now; `last_request` is when the last one came.
     """
 
     requests: int = 0
