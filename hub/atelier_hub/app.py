@@ -77,6 +77,14 @@ class AtelierHub(Application):
         MOST_STREAMS, min=1, help="Event feeds and followed logs that one person may have open at a time."
     ).tag(config=True)
     single_user = Bool(False, help="Only one person uses this installation.").tag(config=True)
+    gateway_url = Unicode(help="URL of the gateway, past the hub's proxy; empty where there is none.").tag(config=True)
+    gateway_secret_file = Unicode(help="File with the secret that gateway and control plane share.").tag(config=True)
+    gateway_public_path = Unicode("/services/atelier-gateway", help="The gateway below the hub's address.").tag(
+        config=True
+    )
+    gateway_public_url = Unicode(help="The gateway as people reach it, with scheme and host, if known.").tag(
+        config=True
+    )
 
     aliases = {  # noqa: RUF012 - traitlets' way
         "config": "AtelierHub.config_file",
@@ -172,6 +180,9 @@ class AtelierHub(Application):
             max_output_bytes=self.max_output_bytes,
             images={image.name: image for image in images},
             flavors=_check_flavors(self.flavors, self.backends),
+            gateway_url=self.gateway_url.rstrip("/"),
+            gateway_secret=_read_secret(self.gateway_secret_file),
+            gateway_public_url=(self.gateway_public_url or self.gateway_public_path).rstrip("/"),
         )
 
     def build(self) -> FastAPI:
@@ -228,6 +239,21 @@ def _check_flavors(given: list[dict[str, Any]], backends: Mapping[str, Any]) -> 
             raise StartError(f"The flavor {flavor.name!r} is not right: {why}.", hint="Correct c.AtelierHub.flavors.")
         flavors[flavor.name] = flavor
     return tuple(flavors.values())
+
+
+def _read_secret(path: str) -> str:
+    if not path:
+        return ""
+    try:
+        secret = Path(path).read_text().strip()
+    except OSError as error:
+        raise StartError(
+            f"The gateway's secret {path} cannot be read ({error.strerror}).",
+            hint="Correct c.AtelierHub.gateway_secret_file.",
+        ) from error
+    if not secret:
+        raise StartError(f"The gateway's secret {path} is empty.", hint="Write a long random text into it.")
+    return secret
 
 
 def _check_data_dir(path: Path) -> None:

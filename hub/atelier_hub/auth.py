@@ -6,6 +6,7 @@ Only a token counts (`Authorization: Bearer …` or `token …`): no cookie, no 
 from __future__ import annotations
 
 import hashlib
+import hmac
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -38,9 +39,17 @@ RANK = {role: rank for rank, role in enumerate(Role)}
 
 _VIEWER = frozenset(
     {"project:read", "members:read", "runs:read", "artifacts:read", "datasets:read", "events:read", "members:leave"}
+    | {"models:read", "services:read", "services:call"}
 )
-_MEMBER = _VIEWER | {"runs:write", "artifacts:write", "datasets:write", "secrets:read"}
-_MAINTAINER = _MEMBER | {"project:write", "secrets:write"}
+_MEMBER = _VIEWER | {
+    "runs:write",
+    "artifacts:write",
+    "datasets:write",
+    "secrets:read",
+    "models:write",
+    "services:write",
+}
+_MAINTAINER = _MEMBER | {"project:write", "secrets:write", "models:approve"}
 _OWNER = _MAINTAINER | {"members:write", "project:delete"}
 
 ROLE_SCOPES: Mapping[Role, frozenset[str]] = {
@@ -52,9 +61,10 @@ ROLE_SCOPES: Mapping[Role, frozenset[str]] = {
 # Hub admins see every project and can repair its membership; they do not run things in other people's names.
 ADMIN_SCOPES = _VIEWER | {"secrets:read", "members:write", "project:delete"}
 
-# Beyond the roles: nobody, anybody signed in, a running attempt.
-PUBLIC, SIGNED_IN, ATTEMPT, ADMIN = "public", "signed-in", "attempt", "admin"
-SCOPES = _OWNER | {PUBLIC, SIGNED_IN, ATTEMPT, ADMIN}
+# Beyond the roles: nobody, anybody signed in, a running attempt, the gateway.
+PUBLIC, SIGNED_IN, ATTEMPT, GATEWAY, ADMIN = "public", "signed-in", "attempt", "gateway", "admin"
+SCOPES = _OWNER | {PUBLIC, SIGNED_IN, ATTEMPT, GATEWAY, ADMIN}
+GATEWAY_HEADER = "X-Atelier-Gateway"
 # Where a revoked token must not work for even one cache time.
 UNCACHED = frozenset({ADMIN, "secrets:read", "secrets:write", "members:write", "members:leave", "project:delete"})
 
@@ -191,7 +201,7 @@ def _anonymous() -> Unauthorized:
 
 def require(scope: str) -> Callable[[Request], Access]:
     """The dependency by which a route declares its scope; checked in the project if `{project}` is in the path."""
-    if scope not in SCOPES or scope in {PUBLIC, ATTEMPT}:
+    if scope not in SCOPES or scope in {PUBLIC, ATTEMPT, GATEWAY}:
         raise ValueError(f"{scope!r} is not in the scope table")
 
     def check(request: Request) -> Access:
@@ -248,6 +258,19 @@ def require_attempt(request: Request) -> AttemptActor:
 
 
 require_attempt.scope = ATTEMPT  # type: ignore[attr-defined]
+
+
+def require_gateway(request: Request) -> None:
+    """The dependency of `/gateway/…`: the secret that gateway and control plane share, and nothing else."""
+    secret: str = request.app.state.context.settings.gateway_secret
+    shown = request.headers.get(GATEWAY_HEADER, "")
+    if not secret or not hmac.compare_digest(shown.encode(), secret.encode()):
+        raise Unauthorized(
+            "Only the gateway may ask this.", code="not_the_gateway", hint="Call the service through the gateway."
+        )
+
+
+require_gateway.scope = GATEWAY  # type: ignore[attr-defined]
 
 
 def declared_scopes(dependant: Any) -> list[str]:

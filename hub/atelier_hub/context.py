@@ -42,6 +42,11 @@ class Settings:
     max_output_bytes: int = DEFAULT_OUTPUT_LIMIT
     images: Mapping[str, Image] = field(default_factory=dict)
     flavors: tuple[Flavor, ...] = DEFAULTS
+    gateway_url: str = ""
+    """Where the control plane and workloads of this machine reach the gateway; empty where there is none."""
+    gateway_secret: str = field(default="", repr=False)
+    gateway_public_url: str = ""
+    """Where people reach the gateway: a whole URL if one was configured, else the path below the hub's address."""
 
     def url_for(self, backend_type: str) -> str:
         """Where workloads of a back end reach the API: on this machine by loopback, else by the advertised URL."""
