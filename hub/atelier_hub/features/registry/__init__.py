@@ -1,0 +1,1 @@
+"""Registered models: versions with their contents, aliases, approvals; and what of runs is told to MLflow."""
