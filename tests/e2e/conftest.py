@@ -18,9 +18,9 @@ import pytest
 
 from atelier_sdk import Client, Credentials, credentials
 from tests.harness.cluster.fixtures import Cluster, cluster
-from tests.harness.cluster.platform import backend_options
+from tests.harness.cluster.platform import control_plane
 from tests.harness.control_plane import ControlPlane, environment_cache, pipeline, submit, wait_for
-from tests.harness.hub import TestHub, free_port
+from tests.harness.hub import TestHub
 
 __all__ = ["cluster"]
 
@@ -139,20 +139,8 @@ def plane(tmp_path_factory: pytest.TempPathFactory, hub: TestHub) -> Iterator[Co
 @pytest.fixture(scope="session")
 def cluster_plane(tmp_path_factory: pytest.TempPathFactory, hub: TestHub, cluster: Cluster) -> Iterator[ControlPlane]:
     """A control plane whose steps are pods."""
-    host, port = cluster.advertise_host or "127.0.0.1", free_port()
-    plane = ControlPlane(
-        tmp_path_factory.mktemp("e2e-cluster"),
-        hub,
-        backends={"cluster": backend_options(cluster, _PREFIX)},
-        extra_binds=[f"{host}:{port}"],
-        advertise_url=f"http://{host}:{port}/api",
-    )
-    plane.start()
-    yield plane
-    plane.stop()
-    names = cluster.kubectl("get", "namespaces", "-o", "name").split()
-    if ours := [name for name in names if name.startswith(f"namespace/{_PREFIX}")]:
-        cluster.kubectl("delete", *ours, "--wait=false")
+    with control_plane(tmp_path_factory.mktemp("e2e-cluster"), hub, cluster, _PREFIX) as plane:
+        yield plane
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ import pytest
 from tests.faults.campaign import EXPECTED_STARTS, Campaign, counting, query
 from tests.faults.demo import run_under_fire
 from tests.harness.cluster.fixtures import Cluster
-from tests.harness.cluster.platform import backend_options
+from tests.harness.cluster.platform import control_plane
 from tests.harness.cluster.settings import CannotRun
 from tests.harness.control_plane import ControlPlane
-from tests.harness.hub import TestHub, free_port
+from tests.harness.hub import TestHub
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
@@ -25,21 +25,10 @@ RESOURCES = {"cpu": 0.02, "memory": "96Mi"}
 
 @pytest.fixture(scope="module")
 def plane(tmp_path_factory: pytest.TempPathFactory, hub: TestHub, cluster: Cluster) -> Iterator[ControlPlane]:
-    host, port = cluster.advertise_host or "127.0.0.1", free_port()
-    plane = ControlPlane(
-        tmp_path_factory.mktemp("plane"),
-        hub,
-        # The steps tell a counter on this machine of each start; nothing else of it is open to them.
-        backends={"cluster": backend_options(cluster, PREFIX) | {"egress_cidrs": [f"{host}/32"]}},
-        extra_binds=[f"{host}:{port}"],
-        advertise_url=f"http://{host}:{port}/api",
-    )
-    plane.start()
-    yield plane
-    plane.stop()
-    names = cluster.kubectl("get", "namespaces", "-o", "name").split()
-    if ours := [name for name in names if name.startswith(f"namespace/{PREFIX}")]:
-        cluster.kubectl("delete", *ours, "--wait=false")
+    # The steps tell a counter on this machine of each start; nothing else of it is open to them.
+    egress = [f"{cluster.advertise_host or '127.0.0.1'}/32"]
+    with control_plane(tmp_path_factory.mktemp("plane"), hub, cluster, PREFIX, egress_cidrs=egress) as plane:
+        yield plane
 
 
 @pytest.fixture

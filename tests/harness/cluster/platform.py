@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from atelier_templates.images import load_images
+from tests.harness.control_plane import ControlPlane
+from tests.harness.hub import TestHub, free_port
 
 from . import images
 from .fixtures import Cluster
@@ -25,6 +30,27 @@ def backend_options(cluster: Cluster, prefix: str = "atelier-") -> dict[str, Any
         "runtime_image": publish_runtime(cluster),
         "registry_prefix": cluster.registry or "",
     }
+
+
+@contextmanager
+def control_plane(folder: Path, hub: TestHub, cluster: Cluster, prefix: str, **options: Any) -> Iterator[ControlPlane]:
+    """A running control plane whose steps are pods, in namespaces that begin with `prefix` and go with it."""
+    host, port = cluster.advertise_host or "127.0.0.1", free_port()
+    plane = ControlPlane(
+        folder,
+        hub,
+        backends={"cluster": backend_options(cluster, prefix) | options},
+        extra_binds=[f"{host}:{port}"],
+        advertise_url=f"http://{host}:{port}/api",
+    )
+    plane.start()
+    try:
+        yield plane
+    finally:
+        plane.stop()
+        names = cluster.kubectl("get", "namespaces", "-o", "name").split()
+        if ours := [name for name in names if name.startswith(f"namespace/{prefix}")]:
+            cluster.kubectl("delete", *ours, "--wait=false")
 
 
 def publish_images(cluster: Cluster) -> list[str]:
