@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
+from ipaddress import ip_network
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 
 class _Frozen(BaseModel):
@@ -16,6 +18,14 @@ class Replica(_Frozen):
 
     id: str
     url: str
+
+    @field_validator("url")
+    @classmethod
+    def _check_url(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+            raise ValueError(f"{url!r} is not the URL of a replica (http://host:port)")
+        return url
 
 
 class Target(_Frozen):
@@ -34,7 +44,11 @@ class Target(_Frozen):
 
 
 class Limits(_Frozen):
-    """Bounds of a service. Bytes and seconds; `rate` is requests per second of one caller; 0 means no limit."""
+    """Bounds of a service. Bytes and seconds; `rate` is requests per second of one caller; 0 means no limit.
+
+    `timeout` is how long nothing may move: until the answer begins, between its pieces, and while the service wakes up.
+    The two sizes also bound one message of a websocket.
+    """
 
     rate: float = Field(default=0, ge=0)
     burst: int = Field(default=0, ge=0)
@@ -64,6 +78,13 @@ class ServiceRoute(_Frozen):
     allow: tuple[str, ...] = ()
     log: Log = Log()
 
+    @field_validator("allow")
+    @classmethod
+    def _check_allow(cls, allow: tuple[str, ...]) -> tuple[str, ...]:
+        for network in allow:
+            ip_network(network, strict=False)
+        return allow
+
 
 class Key(_Frozen):
     """A service key by its hash. `services` are names within the project; empty means all of them."""
@@ -86,8 +107,9 @@ class Routes(_Frozen):
 class TargetStats(_Frozen):
     """What a gateway counted of one revision since it started; `since` tells one start from the next.
 
-    `latency` counts answers by upper bounds in seconds (`LATENCY_BOUNDS`, the last one open). `active` are requests
-    under way now; `last_request` is when the last one came.
+    `errors` are answers of 500 and more, and those that broke off or never came. What was mirrored is counted where
+    it went. `latency` counts answers by upper bounds in seconds (`LATENCY_BOUNDS`, the last one open). `active` are
+    requests under way now; `last_request` is when the last one came.
     """
 
     requests: int = 0
@@ -100,12 +122,16 @@ class TargetStats(_Frozen):
 
 
 class GatewayStats(_Frozen):
-    """All counters: `project/name` → revision → figures. `waiting` are requests that wait for a sleeping service."""
+    """All counters: `project/name` → revision → figures. `waiting` are requests that wait for a sleeping service.
+
+    `refused` are requests that reached no revision, by the code of the refusal (`rate_limited`, `no_replica`, …).
+    """
 
     since: datetime
     generation: int = 0
     services: dict[str, dict[int, TargetStats]] = Field(default_factory=dict)
     waiting: dict[str, int] = Field(default_factory=dict)
+    refused: dict[str, dict[str, int]] = Field(default_factory=dict)
 
 
 LATENCY_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)

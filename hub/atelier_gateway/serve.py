@@ -1,0 +1,96 @@
+"""Listening and stopping."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+from collections.abc import Iterator
+
+import uvicorn
+import uvloop
+
+from atelier_core.errors import AtelierError
+from atelier_gateway.application import Gateway
+
+GRACE_SECONDS = 20
+_MOST_MESSAGE = 64 * 1024**2
+
+
+class CannotListen(AtelierError):
+    """The address cannot be had."""
+
+    code = "cannot_listen"
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def bind(ip: str, port: int) -> socket.socket:
+    """Open the socket; says which address is taken."""
+    try:
+        family = socket.getaddrinfo(ip or "0.0.0.0", port, type=socket.SOCK_STREAM)[0][0]  # noqa: S104
+        return socket.create_server((ip, port), family=family, backlog=1024)
+    except (OSError, OverflowError) as error:
+        raise CannotListen(
+            f"The address {ip}:{port} cannot be used ({error}).",
+            hint="Stop the other program, or set c.AtelierGateway.port to another.",
+        ) from error
+
+
+def run(gateway: Gateway, listening: socket.socket) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    logging.getLogger("uvicorn.error").addFilter(_not_our_own_breaking_off)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(gateway, listening))
+
+
+async def _serve(gateway: Gateway, listening: socket.socket) -> None:
+    server = _Server(_config(gateway))
+
+    def stop() -> None:
+        server.should_exit = True
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    caring = asyncio.create_task(gateway.parts.look_after())
+    host, port = listening.getsockname()[:2]
+    print(f"atelier-gateway listens on http://{host}:{port} (pid {os.getpid()})", flush=True)
+    try:
+        await server.serve([listening])
+    finally:
+        caring.cancel()
+        await gateway.close()
+
+
+def _config(gateway: Gateway) -> uvicorn.Config:
+    return uvicorn.Config(
+        gateway,
+        http="httptools",
+        ws="websockets-sansio",
+        ws_max_size=_MOST_MESSAGE,
+        ws_per_message_deflate=False,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,  # the service's own date is passed on
+        proxy_headers=False,
+        # Longer than proxies in front keep a connection: they should be the ones to end it.
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+
+
+def _not_our_own_breaking_off(record: logging.LogRecord) -> bool:
+    """An answer that a service broke off is broken off here, too; that is said elsewhere."""
+    return "without completing response" not in record.getMessage()
