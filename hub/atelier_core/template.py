@@ -113,10 +113,14 @@ class DemoInput(_Model):
 
 
 class Demo(_Model):
-    """Values with which the template runs in a minute on real data."""
+    """Values with which the template runs in a minute on real data.
+
+    `before` gives the templates whose demos run before it other values, by template.
+    """
 
     parameters: dict[str, Any] = Field(default_factory=dict)
     inputs: dict[str, DemoInput] = Field(default_factory=dict)
+    before: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
 
 class RetryRequest(_Model):

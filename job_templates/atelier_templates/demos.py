@@ -17,6 +17,11 @@ def demo_pipeline(template: Template, catalog: Catalog) -> dict[str, Any]:
     """A `.pipeline` that runs a template with its demo values, and before it the templates that feed it."""
     nodes: dict[str, dict[str, Any]] = {}
     _add(template, catalog, nodes, ())
+    for name, parameters in template.demo.before.items():
+        if name not in nodes:
+            message = f"demo.before of {template.name!r} names {name!r}, which its demo does not run."
+            raise Invalid(message, code="bad_template", hint="Correct demo.before in template.yaml.")
+        nodes[name]["app_data"]["component_parameters"] |= parameters
     app_data = {"version": 8, "ui_data": {"comments": []}, "properties": {"name": f"demo {template.name}"}}
     pipeline = {"id": "primary", "runtime_ref": "", "nodes": list(nodes.values()), "app_data": app_data}
     return {

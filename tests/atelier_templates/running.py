@@ -55,8 +55,8 @@ class PlanRunner:
                 left.remove(step)
         return ended
 
-    def run_step(self, plan: Plan, step: StepPlan, ended: Mapping[str, Ended]) -> Ended:
-        folder = self.root / step.name
+    def run_step(self, plan: Plan, step: StepPlan, ended: Mapping[str, Ended], place: str = "") -> Ended:
+        folder = self.root / (place or step.name)
         for name in ("inputs", "outputs", "results", "tmp", "code", "template"):
             (folder / name).mkdir(parents=True)
         self._unpack(step, folder)

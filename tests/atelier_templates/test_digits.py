@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,7 @@ def only(plan: Plan, *names: str) -> Plan:
 
 @pytest.fixture(scope="module")
 def ended(
-    library: Library, environments: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+    library: Library, environments: Mapping[str, Path], tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Ended]:
     runner = PlanRunner(tmp_path_factory.mktemp("digits"), library, environments, DIGITS)
     return runner.run(plan_of(library))
@@ -95,7 +96,7 @@ def test_the_script_puts_it_into_words(ended: dict[str, Ended]) -> None:
 
 
 def test_a_failing_notebook_is_kept_and_says_where(
-    library: Library, environments: dict[str, Path], tmp_path: Path
+    library: Library, environments: Mapping[str, Path], tmp_path: Path
 ) -> None:
     project = tmp_path / "project"
     shutil.copytree(DIGITS, project)
@@ -113,7 +114,7 @@ def test_a_failing_notebook_is_kept_and_says_where(
 
 
 def test_an_image_without_papermill_is_named_as_the_trouble(
-    library: Library, environments: dict[str, Path], tmp_path: Path
+    library: Library, environments: Mapping[str, Path], tmp_path: Path
 ) -> None:
     plan = only(plan_of(library), "explore")
     alone = plan.steps[0].model_copy(update={"needs": (), "inputs": {}, "image": "python"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def project(tmp_path: Path) -> Path:
 class Bench:
     """Runs small pipelines over a project."""
 
-    def __init__(self, root: Path, library: Library, environments: dict[str, Path], project: Path) -> None:
+    def __init__(self, root: Path, library: Library, environments: Mapping[str, Path], project: Path) -> None:
         self._runner = PlanRunner(root, library, environments, project)
         self._library = library
         self.project = project
@@ -55,7 +56,7 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path, library: Library, environments: dict[str, Path], project: Path) -> Bench:
+def bench(tmp_path: Path, library: Library, environments: Mapping[str, Path], project: Path) -> Bench:
     return Bench(tmp_path / "steps", library, environments, project)
 
 
@@ -171,7 +172,7 @@ def test_what_cannot_be_imported_gets_a_sentence(bench: Bench, text: str, given:
     [
         ("x,y\n1,a\n2,a\n3,b\n", [step("end", "data-split", {}, data="in.data")], "'b' comes only once"),
         ("x,y\n1,a\n2,a\n", [step("end", "random-forest", {}, train="in.data")], "has one value only"),
-        ("x,y\n1,0.5\n2,0.7\n", [step("end", "random-forest", {}, train="in.data")], "'y' holds fractions"),
+        ("x,y\n1,0.5\n2,0.7\n", [step("end", "logistic-regression", {}, train="in.data")], "'y' holds fractions"),
         ("y\na\nb\n", [step("end", "logistic-regression", {}, train="in.data")], "There are no features"),
         (
             "t,y\n" + "".join(f"text{number},{number % 2}\n" for number in range(120)),

@@ -10,8 +10,8 @@ def verify(outputs: Path, results: Path) -> None:
     assert about["algorithm"] == "random-forest", f"the algorithm is {about['algorithm']!r}"
     assert about["classes"] == list(range(10)), f"the classes are {about['classes']}"
     assert len(about["numbers"]) == 64, f"{len(about['numbers'])} columns instead of 64"
-    assert (outputs / "model" / "model.joblib").stat().st_size > 1000, "the model is empty"
-    accuracy = json.loads((outputs / "outputs.json").read_text())["train_accuracy"]
+    assert (outputs / "model" / "model.pkl").stat().st_size > 1000, "the model is empty"
+    accuracy = json.loads((outputs / "outputs.json").read_text())["train_score"]
     assert 0.97 < accuracy <= 1, f"the accuracy on the training rows is {accuracy}"
     views = json.loads((results / "metric.json").read_text())
     assert views[0]["metrics"]["train_accuracy"] == accuracy, "the view and the value differ"

@@ -12,6 +12,8 @@ import pandas as pd
 from step import fail, write_json
 
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "?")
+CLASSIFICATION, REGRESSION, CLUSTERING = "classification", "regression", "clustering"
+MAX_CLASSES = 20
 
 
 @dataclass
@@ -108,11 +110,34 @@ def labels(dataset: Dataset) -> pd.Series:
     return column
 
 
-def refuse_missing(dataset: Dataset) -> None:
-    """End the step if a feature has missing values, naming the columns."""
-    counts = dataset.frame[dataset.features].isna().sum()
+def task_of(answers: pd.Series) -> str:
+    """What a label asks for: texts and few whole numbers are classes, all else is a number to come close to."""
+    if not is_number(answers):
+        return CLASSIFICATION
+    whole = pd.api.types.is_integer_dtype(answers)
+    return CLASSIFICATION if whole and answers.nunique() <= MAX_CLASSES else REGRESSION
+
+
+def why(answers: pd.Series) -> str:
+    """What `task_of` saw, as the rest of a sentence."""
+    if not is_number(answers):
+        return "texts"
+    kind = "whole numbers" if pd.api.types.is_integer_dtype(answers) else "numbers with fractions"
+    return f"{answers.nunique()} different {kind}"
+
+
+def refuse_missing(dataset: Dataset, columns: list[str] | None = None) -> None:
+    """End the step if a feature (or one of `columns`) has missing values, naming the columns."""
+    counts = dataset.frame[dataset.features if columns is None else columns].isna().sum()
     found = [f"{name!r} ({count})" for name, count in counts.items() if count]
     if found:
         more = f" and {len(found) - 5} more" if len(found) > 5 else ""
-        fail(f"There are missing values in the columns {', '.join(found[:5])}{more}. Place the step Standardize before "
-             "this one and choose there how to fill them.")  # fmt: skip
+        fail(f"There are missing values in the columns {', '.join(found[:5])}{more}. Place the step Missing values or "
+             "Standardize before this one and choose there how to fill them.")  # fmt: skip
+
+
+def refuse_infinite(dataset: Dataset) -> None:
+    """End the step if a number is infinite, naming the column."""
+    for name in dataset.numbers:
+        if dataset.frame[name].isin([float("inf"), float("-inf")]).any():
+            fail(f"The column {name!r} holds infinite numbers. Correct them in the data, or leave the column out.")

@@ -1,30 +1,29 @@
-"""Imports a CSV file of the project or of a dataset, or one of scikit-learn's data sets."""
+"""Imports a table: of the project, of a dataset, of the web, of a database, or one that comes along."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+import database
+import files
+import made_up
 import pandas as pd
 import step
 import tabular
+import web
 
-BUILT_IN = ("digits", "iris", "wine", "breast_cancer")
-TABLES = (".csv", ".tsv", ".txt")
-DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
+BUILT_IN = ("digits", "iris", "wine", "breast_cancer", "diabetes")
+MADE_UP = {"shoppers": (made_up.shoppers, "bought")}
+TABLES = (".csv", ".tsv", ".txt", ".gz")
 
 
 def main() -> None:
     """Read, look, store."""
     given = step.parameters()
     source = given["source"].strip()
-    if source.startswith("builtin:"):
-        frame, label = built_in(source.removeprefix("builtin:"))
-    elif source.startswith("dataset:"):
-        frame, label = from_file(file_of_dataset(source), source, given), ""
-    else:
-        frame, label = from_file(file_of_project(source), source, given), ""
-    frame = without(frame, given["leave_out"])
+    frame, label = table_of(source, given)
+    frame = without(checked(frame, source), given["leave_out"])
     if frame.empty:
         step.fail(f"{source!r} has no rows.")
     dataset = tabular.Dataset(frame, tabular.check_label(frame, given["label"] or label))
@@ -33,14 +32,44 @@ def main() -> None:
     show(dataset)
 
 
+def table_of(source: str, given: dict[str, Any]) -> tuple[pd.DataFrame, str]:
+    """The rows, and the label where the source has one."""
+    if source.startswith("builtin:"):
+        return built_in(source.removeprefix("builtin:"))
+    if source.startswith("dataset:"):
+        return files.read(file_of_dataset(source), given), ""
+    if source.lower().startswith(web.SCHEMES):
+        return files.read(web.fetch(source), given), ""
+    if source.lower().startswith("sqlite:///"):
+        return database.read_file(file_of_project(source[len("sqlite:///") :]), given), ""
+    if database.is_address(source):
+        return database.read(source, given), ""
+    return files.read(file_of_project(source), given), ""
+
+
+def checked(frame: pd.DataFrame, source: str) -> pd.DataFrame:
+    """The frame with trimmed names of columns, which must differ."""
+    frame.columns = [str(name).strip() for name in frame.columns]
+    doubled = frame.columns[frame.columns.duplicated()]
+    if len(doubled):
+        step.fail(f"Two columns of {source!r} are called {doubled[0]!r}. Rename one of them there.")
+    return frame
+
+
 def built_in(name: str) -> tuple[pd.DataFrame, str]:
-    """A data set that comes with scikit-learn, with names for its classes where it has them."""
+    """A data set that needs no file, with names for its classes where it has them."""
+    if name in MADE_UP:
+        make, label = MADE_UP[name]
+        return files.plain_types(make().convert_dtypes()), label
     if name not in BUILT_IN:
-        step.fail(f"There is no built-in data set {name!r}. There are: {', '.join(BUILT_IN)}.")
+        step.fail(f"There is no built-in data set {name!r}. There are: {', '.join((*BUILT_IN, *MADE_UP))}.")
     from sklearn import datasets  # takes a second, which files need not wait for
 
     bunch = getattr(datasets, f"load_{name}")(as_frame=True)
     frame = bunch.data.copy()
+    if name == "diabetes":
+        frame["progression"] = bunch.target
+        return frame, "progression"
     label = "digit" if name == "digits" else "class"
     names = [str(one) for one in bunch.target_names]
     frame[label] = bunch.target if name == "digits" else [names[index] for index in bunch.target]
@@ -67,38 +96,6 @@ def file_of_project(source: str) -> Path:
     if not file.is_file():
         step.fail(f"There is no file {source!r} in the pipeline's folder.")
     return file
-
-
-def from_file(file: Path, source: str, given: dict[str, Any]) -> pd.DataFrame:
-    """A CSV file."""
-    delimiter = DELIMITERS.get(given["delimiter"]) or guess_delimiter(file)
-    frame = tabular.read_csv(
-        file, delimiter, given["missing"], decimal=given["decimal"], dtype_backend="numpy_nullable"
-    )
-    frame = plain_types(frame)
-    frame.columns = [str(name).strip() for name in frame.columns]
-    doubled = frame.columns[frame.columns.duplicated()]
-    if len(doubled):
-        step.fail(f"Two columns of {source!r} are called {doubled[0]!r}. Rename one of them in the file.")
-    return frame
-
-
-def plain_types(frame: pd.DataFrame) -> pd.DataFrame:
-    """Numbers as 64-bit numbers (whole ones with gaps as fractions), everything else as text."""
-    for name in frame.columns:
-        column = frame[name]
-        if tabular.is_number(column):
-            whole = pd.api.types.is_integer_dtype(column) and not column.isna().any()
-            frame[name] = column.astype("int64") if whole else column.astype("float64")
-    return frame
-
-
-def guess_delimiter(file: Path) -> str:
-    """The mark that comes most often in the first line, outside of quotes."""
-    with file.open(encoding="utf-8-sig", errors="replace") as stream:
-        line = stream.readline(1_000_000)
-    outside = "".join(line.split('"')[::2])
-    return max(DELIMITERS.values(), key=outside.count)
 
 
 def without(frame: pd.DataFrame, columns: list[str]) -> pd.DataFrame:

@@ -1,13 +1,13 @@
 """Trains a logistic regression."""
 
-import classification
 import step
+import training
 from sklearn.linear_model import LogisticRegression
 
 given = step.parameters()
-classification.train(
+training.train(
     "logistic-regression",
-    LogisticRegression(
+    classifier=LogisticRegression(
         C=given["strength"],
         max_iter=given["max_iterations"],
         class_weight="balanced" if given["balanced"] else None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from sklearn import metrics
 
 MAX_CURVES = 20
 MAX_POINTS = 100
+MAX_ROWS = 1000
 
 
 def heatmap(matrix: np.ndarray, names: list[str]) -> dict[str, Any]:
@@ -58,6 +60,36 @@ def precision_recall(truth: np.ndarray, scores: np.ndarray, classes: list[Any]) 
         average = metrics.average_precision_score(truth == one, scores[:, index])
         lines[f"{one} (average {average:.3f})"] = (recall[::-1], precision[::-1])
     return _lines(lines, "recall", "precision")
+
+
+def against(truth: np.ndarray, said: np.ndarray, label: str) -> dict[str, Any]:
+    """A point for each row, and the line on which all would lie if the model were right."""
+    keep = np.unique(np.linspace(0, len(truth) - 1, min(len(truth), MAX_ROWS)).astype(int))
+    points = [list(point) for point in zip(_rounded(truth[keep]), _rounded(said[keep]), strict=True)]
+    ends = _rounded((min(truth.min(), said.min()), max(truth.max(), said.max())))
+    line = {"type": "line", "name": "right", "showSymbol": False, "data": [[end, end] for end in ends]}
+    return {
+        "tooltip": {"trigger": "item"},
+        "xAxis": {"type": "value", "name": f"{label}: truth", "scale": True},
+        "yAxis": {"type": "value", "name": "answer", "scale": True},
+        "series": [{"type": "scatter", "symbolSize": 6, "data": points}, line],
+    }
+
+
+def histogram(values: np.ndarray, name: str) -> dict[str, Any]:
+    """How often which values come."""
+    counts, edges = np.histogram(values, bins=min(30, max(5, len(values) // 10)))
+    return columns([f"{low:.3g} … {high:.3g}" for low, high in pairwise(edges)], counts, name)
+
+
+def columns(names: list[str], counts: Any, axis: str = "") -> dict[str, Any]:
+    """A column for each name."""
+    return {
+        "tooltip": {"trigger": "axis"},
+        "xAxis": {"type": "category", "name": axis, "data": names},
+        "yAxis": {"type": "value", "name": "rows"},
+        "series": [{"type": "bar", "data": [int(count) for count in counts]}],
+    }
 
 
 def save_heatmap(matrix: np.ndarray, names: list[str], title: str, file: Path) -> None:
