@@ -10,7 +10,14 @@ from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
 
-LAYERS: tuple[tuple[str, ...], ...] = (("pipelines",), ("registry",), ("datasets",), ("gateway",), ("projects",))
+LAYERS: tuple[tuple[str, ...], ...] = (
+    ("pipelines",),
+    ("serving",),
+    ("registry",),
+    ("datasets",),
+    ("gateway",),
+    ("projects",),
+)
 
 FEATURES: tuple[str, ...] = tuple(name for layer in LAYERS for name in layer)
 

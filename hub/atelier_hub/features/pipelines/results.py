@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy.orm import Session
 
-from atelier_core.errors import AtelierError, NotFound
+from atelier_core.errors import NotFound
 from atelier_core.states import State
 from atelier_hub.context import Context
 from atelier_hub.engine import store
-from atelier_hub.engine.driver import Driver
+from atelier_hub.engine.reading import LogReader
 from atelier_hub.engine.store import Artifact, Attempt
 from atelier_hub.features.pipelines import service
-
-_POLL = 0.3  # seconds between looks at a log that is shipped in pieces
 
 
 class AttemptBody(BaseModel):
@@ -97,62 +94,4 @@ async def log_stream(
         return wanted[-1] if wanted else None
 
     first = await asyncio.to_thread(look)
-    return _Follower(ctx, first, replica, offset, follow, look).stream()
-
-
-class _Follower:
-    """Reads a log from the store as far as it is there, else from the engine; each byte once."""
-
-    def __init__(self, ctx: Context, attempt: Attempt | None, replica: str, offset: int, follow: bool, look) -> None:  # type: ignore[no-untyped-def]
-        self._ctx, self._attempt, self._replica = ctx, attempt, replica
-        self._at, self._follow, self._look = offset, follow, look
-        self._logs = ctx.logs
-
-    async def stream(self) -> AsyncIterator[bytes]:
-        """Pieces of the log until it ends (or, without `follow`, until nothing more is there now)."""
-        while True:
-            over = self._attempt is not None and self._attempt.final
-            before = self._at
-            async for piece in self._stored():
-                yield piece
-            if self._at == before:
-                async for piece in self._live():
-                    yield piece
-            if over or not self._follow:
-                if self._at == before or not self._follow:
-                    return
-                continue
-            await asyncio.sleep(_POLL)
-            self._attempt = await asyncio.to_thread(self._again)
-
-    def _again(self) -> Attempt | None:
-        if self._attempt is None:
-            return self._look()  # type: ignore[no-any-return]
-        with self._ctx.db.read() as session:
-            return store.get_attempt(session, self._attempt.id)
-
-    async def _stored(self) -> AsyncIterator[bytes]:
-        if self._attempt is None:
-            return
-        found = self._logs.read(self._attempt.id, self._replica, self._at)
-        while True:
-            piece = await asyncio.to_thread(next, found, b"")
-            if not piece:
-                return
-            self._at += len(piece)
-            yield piece
-
-    async def _live(self) -> AsyncIterator[bytes]:
-        attempt, driver = self._attempt, self._ctx.get(Driver)
-        if attempt is None or attempt.cleaned or attempt.state is State.QUEUED or not driver.is_open(attempt.backend):
-            return
-        if await asyncio.to_thread(self._logs.end, attempt.id, self._replica):
-            return  # it is shipped in pieces
-        place = 0
-        with suppress(AtelierError):
-            async for data in driver.backends[attempt.backend].logs(attempt.handle, self._replica, self._follow):
-                fresh = data[max(0, self._at - place) :]
-                place += len(data)
-                if fresh:
-                    self._at += len(fresh)
-                    yield fresh
+    return LogReader(ctx, first, replica, offset, follow, look).stream()

@@ -23,6 +23,9 @@ from atelier_hub.features.pipelines.offer import load_offer
 from atelier_hub.features.pipelines.reconcile import KIND, Runs
 from atelier_hub.features.pipelines.store import open_runs, overdue_runs, states_of
 from atelier_hub.features.projects import service as projects
+from atelier_hub.features.serving.reconcile import Services
+from atelier_hub.features.serving.replicas import KIND as REPLICA
+from atelier_hub.features.serving.replicas import Replicas
 
 _DEADLINE_SECONDS = 1.0
 
@@ -55,6 +58,7 @@ def setup(context: Context) -> None:
     }
     runs = Runs(tokens, reveal, urls=urls)
     driver.owners[KIND] = runs
+    driver.owners[REPLICA] = context.get(Replicas)
     for part in (offer, driver, runs):
         context.provide(part)
     context.attempt_tokens = TokenOwners()
@@ -68,6 +72,7 @@ async def _drive(context: Context, turn: Turn) -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(context.get(Driver).run(turn))
         group.create_task(_watch_deadlines(context, turn))
+        group.create_task(context.get(Services).run(turn))
 
 
 async def _watch_deadlines(context: Context, turn: Turn) -> None:

@@ -1,0 +1,1 @@
+"""Services: deployed revisions, their replicas, who gets which traffic, and the keys to them."""
