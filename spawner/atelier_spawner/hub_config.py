@@ -16,6 +16,7 @@ from atelier_core.errors import Invalid
 from atelier_core.names import check_project_name
 
 SERVICE = "atelier"
+GATEWAY = "atelier-gateway"
 USE = "custom:atelier:use"
 ADMIN = "custom:atelier:admin"
 ACCESS = f"access:services!service={SERVICE}"
@@ -37,13 +38,17 @@ def setup(
     admin_users: Iterable[str] = (),
     admin_groups: Iterable[str] = (),
     api_url: str = "",
+    gateway_url: str = "",
 ) -> None:
     """Register the control plane at `service_url` as the hub's service `atelier`, with its scopes, roles and tokens.
 
     `service_token` is the control plane's own hub token; `admin_users` and `admin_groups` administer the platform (the
     hub's built-in `admin` role cannot hold custom scopes); `api_url` is where a user's server finds the control plane.
+    `gateway_url` is where the gateway listens: the hub's proxy leads to it, and it decides itself who may come in.
     """
     _add_service(c, service_url, service_token)
+    if gateway_url:
+        merge_named(c.JupyterHub, "services", {"name": GATEWAY, "url": gateway_url, "display": False})
     _add_roles(c, list(admin_users), list(admin_groups))
     _add_user_scopes(c)
     _set_token_scopes(c)

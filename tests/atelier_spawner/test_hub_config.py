@@ -34,6 +34,18 @@ def test_empty_hub() -> None:
     assert c.JupyterHub.concurrent_spawn_limit == 64 and c.JupyterHub.cleanup_servers is False
 
 
+def test_the_gateway_is_a_service_without_a_token_or_a_page() -> None:
+    c = Config()
+    for _ in range(2):
+        setup(c, service_url="http://x", service_token="t", gateway_url="http://127.0.0.1:2")
+    assert [service["name"] for service in c.JupyterHub.services] == ["atelier", "atelier-gateway"]
+    assert named(c.JupyterHub.services, "atelier-gateway") == {
+        "name": "atelier-gateway",
+        "url": "http://127.0.0.1:2",
+        "display": False,
+    }
+
+
 def test_twice_is_as_once() -> None:
     c = configured()
     once = copy.deepcopy({name: c[name] for name in c if name != "Spawner"})

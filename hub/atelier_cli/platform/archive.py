@@ -22,7 +22,9 @@ from atelier_core.errors import Conflict, Invalid, StorageFull
 
 MANIFEST = "atelier-backup.json"
 FORMAT = 1
-_LEFT_OUT = frozenset({"run", "logs", "token", "workloads", "cache"})  # true only while it runs, or made anew
+_LEFT_OUT = frozenset(
+    {"run", "logs", "token", "workloads", "cache", "gateway"}
+)  # true only while it runs, or made anew
 _PEOPLE = frozenset({"users", "projects"})
 _SQLITE = b"SQLite format 3\0"
 

@@ -39,6 +39,7 @@ def configure(c: Config, data: Path, *, admins: Sequence[str], one_person: str) 
         admin_users=admins,
         # Past the proxy, which would keep an open feed open when the control plane is gone.
         api_url=f"{settings.control_plane_url}/services/atelier",
+        gateway_url=settings.gateway_url,
     )
 
 

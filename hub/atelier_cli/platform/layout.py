@@ -13,6 +13,7 @@ from typing import Any
 from atelier_core.errors import Invalid
 
 DEFAULT_PORT = 8000
+GATEWAY_PATH = "/services/atelier-gateway"
 
 
 def default_data() -> Path:
@@ -47,6 +48,11 @@ class Layout:
     def control_plane(self) -> Path:
         """The control plane's database, store and key."""
         return self.data / "control-plane"
+
+    @property
+    def gateway(self) -> Path:
+        """The gateway's routes and request log."""
+        return self.data / "gateway"
 
     @property
     def workloads(self) -> Path:
@@ -84,6 +90,11 @@ class Layout:
         return self.data / "secrets" / "platform.json"
 
     @property
+    def gateway_secret(self) -> Path:
+        """What gateway and control plane know each other by, alone in a file that both can be pointed at."""
+        return self.secrets.with_name("gateway")
+
+    @property
     def token(self) -> Path:
         """The token of whoever started the platform."""
         return self.data / "token"
@@ -111,6 +122,7 @@ class Settings:
     hub_port: int = 0
     proxy_api_port: int = 0
     control_plane_port: int = 0
+    gateway_port: int = 0
     admin: str = ""
     bind: str = ""
     advertise_url: str = ""
@@ -135,6 +147,16 @@ class Settings:
         return f"http://127.0.0.1:{self.control_plane_port}"
 
     @property
+    def gateway_url(self) -> str:
+        """The gateway, past the proxy."""
+        return f"http://127.0.0.1:{self.gateway_port}"
+
+    @property
+    def public_gateway_url(self) -> str:
+        """The gateway, as clients reach it."""
+        return f"{self.url}{GATEWAY_PATH}"
+
+    @property
     def hub_url(self) -> str:
         """The hub, past the proxy."""
         return f"http://127.0.0.1:{self.hub_port}"
@@ -156,6 +178,7 @@ class Secrets:
     proxy: str = field(repr=False)
     control_plane: str = field(repr=False)
     supervisor: str = field(repr=False)
+    gateway: str = field(repr=False)
 
 
 def load_settings(layout: Layout) -> Settings:
@@ -180,11 +203,13 @@ def save_settings(layout: Layout, settings: Settings) -> None:
 
 
 def load_secrets(layout: Layout) -> Secrets:
-    """The tokens; made when there are none yet."""
-    if not layout.secrets.exists():
-        fresh = Secrets(*(secrets.token_hex(32) for _ in fields(Secrets)))
-        write_private(layout.secrets, json.dumps(asdict(fresh)))
-    return Secrets(**json.loads(layout.secrets.read_text()))
+    """The tokens; those that are not there yet are made."""
+    known: dict[str, str] = json.loads(layout.secrets.read_text()) if layout.secrets.exists() else {}
+    names = [one.name for one in fields(Secrets)]
+    if any(name not in known for name in names):
+        known = {name: secrets.token_hex(32) for name in names} | known
+        write_private(layout.secrets, json.dumps(known))
+    return Secrets(**{name: known[name] for name in names})
 
 
 def write_private(path: Path, text: str) -> None:

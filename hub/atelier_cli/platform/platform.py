@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 
 from atelier_cli.platform import backends, child, processes, proxy
-from atelier_cli.platform.layout import Layout, Settings, load_settings, save_settings
+from atelier_cli.platform.layout import GATEWAY_PATH, Layout, Settings, load_settings, save_settings
 from atelier_cli.platform.processes import NAMES, SUPERVISOR
 from atelier_core.errors import BackendUnavailable, Conflict
 from atelier_core.names import check_project_name, slug
@@ -27,7 +27,11 @@ from atelier_spawner.notebooks.process import Process, stop_all
 
 READY_SECONDS = 120.0
 SERVER_GRACE = 10.0
-HEALTH = {"hub": "/hub/health", "control-plane": "/services/atelier/api/health"}
+HEALTH = {
+    "hub": "/hub/health",
+    "control-plane": "/services/atelier/api/health",
+    "gateway": f"{GATEWAY_PATH}/health",
+}
 
 Say = Callable[[str], None]
 
@@ -64,7 +68,7 @@ def up(layout: Layout, options: dict[str, Any], say: Say) -> Started:
             )
         one_person = "" if already else _prepare(layout, wanted, say)
         if not already:
-            say("Starting hub, proxy and control plane…")
+            say("Starting hub, proxy, control plane and gateway…")
             _start_supervisor(layout)
         settings = load_settings(layout)
         wait_ready(layout, settings)
@@ -81,9 +85,10 @@ def _prepare(layout: Layout, wanted: Settings, say: Say) -> str:
         accounts.add(wanted.admin or default_admin(), admin=True)
     admins = [account.name for account in accounts.all() if account.admin]
     wanted = replace(wanted, admin=wanted.admin or admins[0])
-    if not any(child.running(layout, name) for name in NAMES):
+    running = any(child.running(layout, name) for name in NAMES)
+    if not running:
         processes.check_port(wanted)
-        wanted = processes.choose_ports(wanted)
+    wanted = processes.choose_ports(wanted, running=running)
     save_settings(layout, wanted)
     processes.write_configuration(layout, wanted, admins=admins, one_person=one_person)
     return one_person
@@ -125,7 +130,11 @@ def wait_ready(layout: Layout, settings: Settings, seconds: float = READY_SECOND
 
 def silent_processes(settings: Settings) -> list[str]:
     """Those that do not answer through the proxy. One without a listener is not asked: the proxy logs each failure."""
-    ports = {"hub": settings.hub_port, "control-plane": settings.control_plane_port}
+    ports = {
+        "hub": settings.hub_port,
+        "control-plane": settings.control_plane_port,
+        "gateway": settings.gateway_port,
+    }
     return [
         name for name, path in HEALTH.items() if not processes.answers(ports[name]) or not healthy(settings.url + path)
     ]
@@ -181,7 +190,7 @@ def down(layout: Layout) -> list[str]:
     if not layout.run.is_dir():
         return stopped
     with _alone(layout):
-        order = {SUPERVISOR: 60.0, "control-plane": 15.0, "hub": 20.0, "proxy": 5.0}
+        order = {SUPERVISOR: 90.0, "control-plane": 15.0, "gateway": 25.0, "hub": 20.0, "proxy": 5.0}
         stopped = [name for name in order if child.running(layout, name)]
         for name, grace in order.items():
             child.stop(layout, name, grace)

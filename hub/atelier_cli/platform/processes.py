@@ -12,17 +12,17 @@ from typing import Any
 
 from atelier_cli.platform.backends import backends
 from atelier_cli.platform.child import Command
-from atelier_cli.platform.layout import Layout, Secrets, Settings, load_secrets, write_private
+from atelier_cli.platform.layout import GATEWAY_PATH, Layout, Secrets, Settings, load_secrets, write_private
 from atelier_core.errors import Conflict
 
-NAMES = ("proxy", "hub", "control-plane")
+NAMES = ("proxy", "hub", "control-plane", "gateway")
 SUPERVISOR = "supervisor"
 
 
 def commands(layout: Layout, settings: Settings, proxy: Sequence[str]) -> list[Command]:
     """In the order in which they start."""
     tokens = load_secrets(layout)
-    return [_proxy(settings, tokens, proxy), _hub(layout), _control_plane(layout)]
+    return [_proxy(settings, tokens, proxy), _hub(layout), _control_plane(layout), _gateway(layout)]
 
 
 def _proxy(settings: Settings, tokens: Secrets, program: Sequence[str]) -> Command:
@@ -43,11 +43,19 @@ def _control_plane(layout: Layout) -> Command:
     return Command("control-plane", (sys.executable, "-m", "atelier_hub", "--config", str(config)), reads=(config,))
 
 
+def _gateway(layout: Layout) -> Command:
+    config = layout.data / "gateway.py"
+    argv = (sys.executable, "-m", "atelier_gateway", "--config", str(config))
+    return Command("gateway", argv, reads=(config, layout.gateway_secret), grace=25)
+
+
 def write_configuration(layout: Layout, settings: Settings, *, admins: Sequence[str], one_person: str) -> None:
     """Write what the processes read when they start; unchanged text leaves a running process as it is."""
     hub = _hub_source(layout.data, admins=admins, one_person=one_person)
     write_private(layout.hub / "jupyterhub_config.py", hub)
+    write_private(layout.gateway_secret, load_secrets(layout).gateway)
     write_private(layout.data / "control-plane.py", _control_plane_source(layout, settings, one_person))
+    write_private(layout.data / "gateway.py", _gateway_source(layout, settings))
 
 
 def _hub_source(data: Path, *, admins: Sequence[str], one_person: str) -> str:
@@ -72,8 +80,27 @@ def _control_plane_source(layout: Layout, settings: Settings, one_person: str) -
         "extra_binds": [settings.bind] if settings.bind else [],
         "backends": backends(layout, settings, one_person),
         "single_user": bool(one_person),
+        "gateway_url": settings.gateway_url,
+        "gateway_secret_file": str(layout.gateway_secret),
+        "gateway_public_url": settings.public_gateway_url,
     }
-    lines = [f"c.AtelierHub.{name} = {value!r}  # noqa: F821" for name, value in values.items()]
+    return _source("AtelierHub", values)
+
+
+def _gateway_source(layout: Layout, settings: Settings) -> str:
+    values = {
+        "ip": "127.0.0.1",
+        "port": settings.gateway_port,
+        "base_path": GATEWAY_PATH,
+        "data_dir": str(layout.gateway),
+        "control_plane_url": f"{settings.control_plane_url}/services/atelier/api",
+        "secret_file": str(layout.gateway_secret),
+    }
+    return _source("AtelierGateway", values)
+
+
+def _source(program: str, values: dict[str, Any]) -> str:
+    lines = [f"c.{program}.{name} = {value!r}  # noqa: F821" for name, value in values.items()]
     return "# Written by `atelier up`.\n" + "\n".join(lines) + "\n"
 
 
@@ -86,12 +113,16 @@ def advertised(settings: Settings) -> str:
     return f"{settings.control_plane_url}/services/atelier/api"
 
 
-def choose_ports(settings: Settings) -> Settings:
-    """Free ports for what only this machine talks to, where none is chosen yet or the chosen one is taken now."""
+def choose_ports(settings: Settings, *, running: bool = False) -> Settings:
+    """Free ports for what only this machine talks to, where none is chosen yet or the chosen one is taken now.
+
+    While something is `running`, what was chosen stays: it is taken by ourselves.
+    """
     chosen: dict[str, Any] = {}
-    for name in ("hub_port", "proxy_api_port", "control_plane_port"):
+    for name in ("hub_port", "proxy_api_port", "control_plane_port", "gateway_port"):
         port = getattr(settings, name)
-        chosen[name] = port if port and is_free("127.0.0.1", port) else _free_port(set(chosen.values()))
+        keep = port and (running or is_free("127.0.0.1", port))
+        chosen[name] = port if keep else _free_port(set(chosen.values()))
     return replace(settings, **chosen)
 
 

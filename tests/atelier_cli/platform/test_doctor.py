@@ -18,7 +18,7 @@ def checks(installation: Installation, *options: str) -> tuple[int, dict[str, di
 def test_all_is_well(installation: Installation) -> None:
     code, found = checks(installation)
     assert code == 0, found
-    assert {"python", "proxy", "disk", "port", "hub", "control-plane", "token"} <= found.keys()
+    assert {"python", "proxy", "disk", "port", "hub", "control-plane", "gateway", "token"} <= found.keys()
     assert found["token"]["message"] == "belongs to ada" and found["cluster"]["state"] == "skipped"
 
 

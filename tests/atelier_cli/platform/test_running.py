@@ -12,9 +12,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from atelier_cli.platform.layout import load_secrets, load_settings
 from tests.atelier_cli.platform.installation import Browser, Installation, free_port, ok, wait_for
 
 HEALTH = "/services/atelier/api/health"
+GATEWAY = "/services/atelier-gateway"
 
 
 def kill(installation: Installation, name: str) -> int:
@@ -40,7 +42,7 @@ def test_token_works_through_the_proxy_and_can_do_no_more_than_it_should(install
 
 
 def test_up_again_changes_nothing(installation: Installation) -> None:
-    before = {name: installation.pid(name) for name in ("supervisor", "proxy", "hub", "control-plane")}
+    before = {name: installation.pid(name) for name in ("supervisor", "proxy", "hub", "control-plane", "gateway")}
     token = installation.layout.token.read_text()
     again = installation.up()
     assert again["already_running"] and again["url"] == installation.url and again["link"] is None
@@ -98,15 +100,30 @@ def test_servers_own_token_uses_the_platform_but_does_not_administer_it(
     assert environ["ATELIER_USER_DIR"] == environ["ATELIER_PROJECT_DIR"] == str(installation.data / "users/ada")
 
 
-@pytest.mark.parametrize("name", ["control-plane", "hub", "proxy"])
+@pytest.mark.parametrize("name", ["control-plane", "hub", "proxy", "gateway"])
 def test_killed_process_comes_back(installation: Installation, name: str) -> None:
     kill(installation, name)
-    wait_for(lambda: ok(f"{installation.url}{HEALTH}") and ok(f"{installation.url}/hub/health"))
+    wait_for(lambda: all(ok(f"{installation.url}{path}") for path in (HEALTH, "/hub/health", f"{GATEWAY}/health")))
+
+
+def test_the_gateway_knows_people_by_their_tokens_and_keeps_its_inside_to_itself(installation: Installation) -> None:
+    wait_for(lambda: ok(f"{installation.url}{GATEWAY}/health"))
+    bearer = {"Authorization": f"Bearer {installation.layout.token.read_text().strip()}"}
+    url = f"{installation.url}{GATEWAY}"
+    assert httpx.get(f"{url}/s/ada/none/v2").status_code == 401
+    assert httpx.get(f"{url}/s/ada/none/v2", headers=bearer).json()["code"] == "not_found"
+    assert httpx.get(f"{url}/s/nobody/none/v2", headers=bearer).json()["code"] == "no_project"
+    secret = {"X-Atelier-Gateway": load_secrets(installation.layout).gateway}
+    inside = load_settings(installation.layout).gateway_url
+    assert httpx.get(f"{inside}/internal/stats", headers=secret).status_code == 200
+    for path in ("/internal/stats", "/../internal/stats", "//internal/stats", "/%2e%2e/internal/stats"):
+        answer = httpx.get(f"{url}{path}", headers=secret)
+        assert answer.status_code == 404 and "generation" not in answer.text, path
 
 
 def test_killed_supervisor_is_replaced_and_the_others_go_on(installation: Installation) -> None:
     wait_for(lambda: ok(f"{installation.url}{HEALTH}"))
-    before = {name: installation.pid(name) for name in ("proxy", "hub", "control-plane")}
+    before = {name: installation.pid(name) for name in ("proxy", "hub", "control-plane", "gateway")}
     os.kill(installation.pid("supervisor"), signal.SIGKILL)
     wait_for(lambda: installation.status()["processes"][0]["running"] is False)
     assert ok(f"{installation.url}{HEALTH}")
@@ -125,7 +142,7 @@ def test_down_leaves_nothing_and_up_finds_everything_again(spare: Installation) 
     token = spare.layout.token.read_text()
     assert len(spare.processes()) >= 5
     stopped = spare.json("down")["stopped"]
-    assert set(stopped) == {"supervisor", "control-plane", "hub", "proxy", "1 notebook(s)"}
+    assert set(stopped) == {"supervisor", "control-plane", "gateway", "hub", "proxy", "1 notebook(s)"}
     assert not wait_gone(spare)
     assert spare.json("down")["stopped"] == []
     again = spare.up()  # the port is remembered

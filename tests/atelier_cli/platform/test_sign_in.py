@@ -69,5 +69,5 @@ def test_files_with_secrets_are_private(installation: Installation) -> None:
     private += [layout.data / "control-plane.py", layout.log("hub"), layout.record("hub")]
     for path in private:
         assert path.stat().st_mode & 0o077 == 0, path
-    for name in ("hub", "run", "logs", "secrets", "control-plane"):
+    for name in ("hub", "run", "logs", "secrets", "control-plane", "gateway"):
         assert (layout.data / name).stat().st_mode & 0o077 == 0, name

@@ -34,7 +34,7 @@ def look(path):
 
 places = ["users/ada", "users/ada/secret.txt", "hub", "hub/jupyterhub.sqlite", "hub/accounts.sqlite", "run", "logs",
           "control-plane", "control-plane/atelier.sqlite", "control-plane/secret.key", "secrets/platform.json",
-          "token", "control-plane.py", "platform.json", "users", "projects"]
+          "secrets/gateway", "gateway", "gateway.py", "token", "control-plane.py", "platform.json", "users", "projects"]
 found = {{"whoami": [os.getuid(), os.getgid(), os.getgroups()]}}
 found["read"] = {{place: attempt(lambda: look(data / place)) for place in places}}
 targets = ["users/ada", "users", "", "run"]
