@@ -1,4 +1,4 @@
-import type { components } from './schema';
+import type { components, paths } from './schema';
 
 type Schemas = components['schemas'];
 
@@ -8,7 +8,9 @@ export type Project = Schemas['Project'];
 export type Run = Schemas['Run'];
 export type Step = Schemas['Step'];
 export type State = Schemas['State'];
-export type Revision = Schemas['Revision'];
+// Services have revisions of their own, so the name alone does not say which: of pipelines.
+export type Revision =
+  paths['/projects/{project}/revisions']['post']['responses'][201]['content']['application/json'];
 export type RevisionDocument = Schemas['RevisionDocument'];
 export type Problem = Schemas['ProblemBody'];
 export type ResultView = Schemas['ResultView'];
