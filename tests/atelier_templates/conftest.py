@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
-from atelier_core.pipeline.compile import RunContext, compile
+from atelier_core.pipeline.compile import compile
 from atelier_core.pipeline.document import parse
 from atelier_spawner.local.environments import Environments
 from atelier_templates.demos import demo_pipeline
 from atelier_templates.images import load_images
 from atelier_templates.loader import Library
-from tests.atelier_templates.running import Ended, PlanRunner
-
-NOW = dt.datetime(2026, 3, 4, tzinfo=dt.UTC)
+from tests.atelier_templates.running import Ended, PlanRunner, context
 
 
 @pytest.fixture(scope="session")
@@ -85,11 +82,3 @@ class Demos:
             ended = self._ended[keys[step.name]]
             assert ended.code == 0, f"{step.name}: {ended.log}"
         return self._ended[keys[name]]
-
-
-def context(library: Library, snapshot: str = "", **fields: object) -> RunContext:
-    """A run of Ann's."""
-    return RunContext(
-        run_id="run", pipeline_name="demo", project="ann", creator="ann", runner="ann", cluster_name="local",
-        execution_date=NOW, now=NOW, snapshot=snapshot, code_digest=library.digest, images=load_images(), **fields,  # type: ignore[arg-type]
-    )  # fmt: skip

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import io
+import itertools
 import json
 import os
 import re
@@ -14,8 +16,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from atelier_core.pipeline.compile import RunContext, compile
+from atelier_core.pipeline.document import parse
 from atelier_core.pipeline.plan import Plan, StepPlan
+from atelier_core.template import op_id
+from atelier_templates.images import load_images
 from atelier_templates.loader import Library
+from tests.atelier_core.documents import node, pipeline
+
+NOW = dt.datetime(2026, 3, 4, tzinfo=dt.UTC)
 
 
 @dataclass
@@ -104,3 +113,43 @@ class PlanRunner:
                for name in ("inputs", "outputs", "results", "code", "template")},
             "ATELIER_PARAMETERS": str(folder / "parameters.json"),
         }  # fmt: skip
+
+
+def context(library: Library, snapshot: str = "", **fields: object) -> RunContext:
+    """A run of Ann's."""
+    return RunContext(
+        run_id="run", pipeline_name="demo", project="ann", creator="ann", runner="ann", cluster_name="local",
+        execution_date=NOW, now=NOW, snapshot=snapshot, code_digest=library.digest, images=load_images(), **fields,  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+class Bench:
+    """Runs small pipelines over a project."""
+
+    def __init__(
+        self, root: Path, library: Library, environments: Mapping[str, Path], project: Path | None = None
+    ) -> None:
+        self.project = project or root / "project"
+        self.project.mkdir(parents=True, exist_ok=True)
+        self._environments = environments
+        self._library = library
+        self._folders = (root / f"run{number}" for number in itertools.count(1))
+
+    def run(self, *nodes: dict[str, Any]) -> dict[str, Ended]:
+        """Run a pipeline of these nodes."""
+        files = {one.relative_to(self.project).as_posix() for one in self.project.rglob("*") if one.is_file()}
+        made_for = context(self._library, "sha256:snapshot", files=files)
+        runner = PlanRunner(next(self._folders), self._library, self._environments, self.project)
+        return runner.run(compile(parse(pipeline(*nodes)), self._library.catalog, made_for))
+
+    def imported(self, text: str, **given: Any) -> Ended:
+        """Import a file that holds `text`."""
+        (self.project / "data.csv").write_text(text, "utf-8")
+        return self.run(step("in", "dataset-import", {"source": "data.csv", **given}))["in"]
+
+
+def step(name: str, template: str, given: dict[str, Any] | None = None, **inputs: str) -> dict[str, Any]:
+    """A template node; inputs as `name="step.output"`."""
+    sources = {key: dict(zip(("node", "output"), value.split("."), strict=True)) for key, value in inputs.items()}
+    parents = dict.fromkeys(one["node"] for one in sources.values())
+    return node(name, op_id(template), given or {}, *parents, template=template, inputs=sources)

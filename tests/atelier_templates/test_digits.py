@@ -16,8 +16,7 @@ from atelier_core.results import read_folder
 from atelier_templates.demos import DIGITS
 from atelier_templates.images import load_images
 from atelier_templates.loader import Library
-from tests.atelier_templates.conftest import context
-from tests.atelier_templates.running import Ended, PlanRunner
+from tests.atelier_templates.running import Ended, PlanRunner, context
 
 FILES = {one.name for one in DIGITS.iterdir()}
 SOURCE = (DIGITS / "digits.pipeline").read_bytes()

@@ -10,14 +10,10 @@ from typing import Any
 
 import pytest
 
-from atelier_core.pipeline.compile import compile
-from atelier_core.pipeline.document import parse
 from atelier_core.results import read_folder
-from atelier_core.template import op_id
 from atelier_templates.loader import Library
-from tests.atelier_core.documents import node, pipeline
-from tests.atelier_templates.conftest import context
-from tests.atelier_templates.running import Ended, PlanRunner
+from tests.atelier_core.documents import node
+from tests.atelier_templates.running import Bench, step
 
 HEADER = "age;income;city;note;bought\n"
 ROWS = [
@@ -37,34 +33,9 @@ def project(tmp_path: Path) -> Path:
     return folder
 
 
-class Bench:
-    """Runs small pipelines over a project."""
-
-    def __init__(self, root: Path, library: Library, environments: Mapping[str, Path], project: Path) -> None:
-        self._runner = PlanRunner(root, library, environments, project)
-        self._library = library
-        self.project = project
-
-    def run(self, *nodes: dict[str, Any]) -> dict[str, Ended]:
-        files = {one.relative_to(self.project).as_posix() for one in self.project.rglob("*") if one.is_file()}
-        made_for = context(self._library, "sha256:snapshot", files=files)
-        return self._runner.run(compile(parse(pipeline(*nodes)), self._library.catalog, made_for))
-
-    def imported(self, text: str, **given: Any) -> Ended:
-        (self.project / "data.csv").write_text(text, "utf-8")
-        return self.run(step("in", "dataset-import", {"source": "data.csv", **given}))["in"]
-
-
 @pytest.fixture
 def bench(tmp_path: Path, library: Library, environments: Mapping[str, Path], project: Path) -> Bench:
     return Bench(tmp_path / "steps", library, environments, project)
-
-
-def step(name: str, template: str, given: dict[str, Any] | None = None, **inputs: str) -> dict[str, Any]:
-    """A template node; inputs as `name="step.output"`."""
-    sources = {key: dict(zip(("node", "output"), value.split("."), strict=True)) for key, value in inputs.items()}
-    parents = dict.fromkeys(one["node"] for one in sources.values())
-    return node(name, op_id(template), given or {}, *parents, template=template, inputs=sources)
 
 
 def chain(source: dict[str, Any], standardize: dict[str, Any]) -> list[dict[str, Any]]:
