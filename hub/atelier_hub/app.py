@@ -85,6 +85,12 @@ class AtelierHub(Application):
     gateway_public_url = Unicode(help="The gateway as people reach it, with scheme and host, if known.").tag(
         config=True
     )
+    mlflow_url = Unicode(help="URL of MLflow, which only this service and the gateway reach; empty: none.").tag(
+        config=True
+    )
+    mlflow_password_file = Unicode(help="File with the password of MLflow's account `atelier`, its administrator.").tag(
+        config=True
+    )
 
     aliases = {  # noqa: RUF012 - traitlets' way
         "config": "AtelierHub.config_file",
@@ -181,8 +187,10 @@ class AtelierHub(Application):
             images={image.name: image for image in images},
             flavors=_check_flavors(self.flavors, self.backends),
             gateway_url=self.gateway_url.rstrip("/"),
-            gateway_secret=_read_secret(self.gateway_secret_file),
+            gateway_secret=_read_secret(self.gateway_secret_file, "gateway_secret_file"),
             gateway_public_url=(self.gateway_public_url or self.gateway_public_path).rstrip("/"),
+            mlflow_url=self.mlflow_url.rstrip("/"),
+            mlflow_password=_read_secret(self.mlflow_password_file, "mlflow_password_file"),
         )
 
     def build(self) -> FastAPI:
@@ -241,18 +249,17 @@ def _check_flavors(given: list[dict[str, Any]], backends: Mapping[str, Any]) -> 
     return tuple(flavors.values())
 
 
-def _read_secret(path: str) -> str:
+def _read_secret(path: str, trait: str) -> str:
     if not path:
         return ""
     try:
         secret = Path(path).read_text().strip()
     except OSError as error:
         raise StartError(
-            f"The gateway's secret {path} cannot be read ({error.strerror}).",
-            hint="Correct c.AtelierHub.gateway_secret_file.",
+            f"The secret {path} cannot be read ({error.strerror}).", hint=f"Correct c.AtelierHub.{trait}."
         ) from error
     if not secret:
-        raise StartError(f"The gateway's secret {path} is empty.", hint="Write a long random text into it.")
+        raise StartError(f"The secret {path} is empty.", hint="Write a long random text into it.")
     return secret
 
 

@@ -48,6 +48,9 @@ class Settings:
     gateway_public_url: str = ""
     """Where people reach the gateway: a whole URL if one was configured, else the path below the hub's address."""
 
+    mlflow_url: str = ""
+    mlflow_password: str = field(default="", repr=False)
+
     def url_for(self, backend_type: str) -> str:
         """Where workloads of a back end reach the API: on this machine by loopback, else by the advertised URL."""
         return self.local_url if backend_type == "local" else self.advertise_url or self.local_url

@@ -189,7 +189,7 @@ def add_version(
         manifest = manifest_digest(ordered)
     if newest is not None and (newest.manifest, newest.uri) == (manifest, uri):
         return Version.model_validate(newest)
-    _check_contents(session, project, ordered)
+    check_contents(session, project, ordered)
     version = VersionRow(
         id="d" + secrets.token_hex(9),
         project=project,
@@ -345,7 +345,7 @@ def _search_text(row: DatasetRow) -> str:
     return f"{row.name} {row.description} {marked}".lower()
 
 
-def _check_contents(session: Session, project: str, files: Sequence[ManifestFile]) -> None:
+def check_contents(session: Session, project: str, files: Sequence[ManifestFile]) -> None:
     """Every content must have been sent to this project: knowing a digest is not having the file."""
     known = store.known_digests(session, project, (file.digest for file in files))
     missing = [file for file in files if known.get(file.digest) != file.size]

@@ -46,6 +46,8 @@ class Runs:
         self._reveal = reveal
         self._urls = urls
         self._most = remember
+        self.on_begin: list[Callable[[Session, RunHead], None]] = []
+        """Called for each new run in the transaction that stores it."""
         self._lock = threading.Lock()
         self._states: OrderedDict[str, tuple[int, RunState]] = OrderedDict()
 
@@ -54,6 +56,10 @@ class Runs:
     def begin(self, session: Session, run_id: str, state: RunState, actor: str) -> Touched:
         """Start a run that was just stored; `state` is that of its plan before anything happened."""
         _pending(session)[run_id] = (0, state)
+        run = run_head(session, run_id) if self.on_begin else None
+        if run is not None:
+            for call in self.on_begin:
+                call(session, run)
         return self.feed(session, run_id, RunStarted(), actor)
 
     def feed(

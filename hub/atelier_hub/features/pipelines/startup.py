@@ -22,7 +22,9 @@ from atelier_hub.features.datasets.service import Datasets, Uses
 from atelier_hub.features.pipelines.offer import load_offer
 from atelier_hub.features.pipelines.reconcile import KIND, Runs
 from atelier_hub.features.pipelines.store import open_runs, overdue_runs, states_of
+from atelier_hub.features.pipelines.tracked import RunLooks, set_up_tracking
 from atelier_hub.features.projects import service as projects
+from atelier_hub.features.registry.tracking import Tracker
 from atelier_hub.features.serving.reconcile import Services
 from atelier_hub.features.serving.replicas import KIND as REPLICA
 from atelier_hub.features.serving.replicas import Replicas
@@ -62,6 +64,7 @@ def setup(context: Context) -> None:
     for part in (offer, driver, runs):
         context.provide(part)
     context.attempt_tokens = TokenOwners()
+    set_up_tracking(context)
     context.delete_guards.append(_refuse_while_running)
     context.get(Datasets).guards.append(_dataset_uses)
     election = Election(context.db, settings.data_dir)
@@ -72,6 +75,8 @@ async def _drive(context: Context, turn: Turn) -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(context.get(Driver).run(turn))
         group.create_task(_watch_deadlines(context, turn))
+        if context.settings.mlflow_url:
+            group.create_task(context.get(Tracker).run(context.get(RunLooks).look, turn.check))
         group.create_task(context.get(Services).run(turn))
 
 

@@ -358,6 +358,14 @@ def check_unused(
         raise Conflict(message, code="was_used", hint="Send force=true to remove it all the same.")
 
 
+def check_deletion(
+    session: Session, project: str, name: str, *, expected: str | None, force: bool, guards: Iterable[Guard]
+) -> None:
+    """Whether a model may be removed."""
+    check_version(expected, _model(session, project, name).version)
+    check_unused(session, project, name, None, force=force, guards=guards)
+
+
 def delete_model(
     session: Session, actor: Actor, project: str, name: str, *, expected: str | None, force: bool, guards: list[Guard]
 ) -> None:

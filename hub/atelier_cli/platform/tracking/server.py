@@ -1,0 +1,210 @@
+"""MLflow's server with Atelier's rules before it; runs in MLflow's own environment, so it imports nothing of ours.
+
+    python server.py PORT ADMIN CONFIG
+
+Everything else that MLflow must know is in the environment (`atelier_cli.platform.tracking.process`). People reach it
+through the gateway only, which swaps their token for an account `level@workspace`. Such an account
+
+- speaks to the routes that MLflow's Python client uses, and to no other: not to those that manage users, call webhooks
+  or language models, or run jobs;
+- is in its own workspace, whatever the request says;
+- neither calls a version `production` nor removes registered models: Atelier asks first who approved, and who uses it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+import sys
+from collections.abc import Awaitable, Callable, MutableMapping
+from configparser import ConfigParser
+from pathlib import Path
+from typing import Any
+
+PRODUCTION = "production"
+HEADER = b"x-mlflow-workspace"
+_FAMILIES = "experiments|runs|metrics|artifacts|registered-models|model-versions|logged-models|traces"
+_ALLOWED = re.compile(
+    rf"/(health|version)|/api/\d\.0/mlflow/({_FAMILIES})(/[^?]*)?"
+    r"|/api/\d\.0/mlflow/(server-info|workspaces(/[^/]*)?)"
+    r"|/api/2\.0/mlflow-artifacts/artifacts(/.*)?|/v1/traces"
+)
+_NEVER = re.compile(r".*/(permissions|jobs|webhooks|search-datasets|assessments?|archive)(/.*)?")
+_READS = frozenset({"GET", "HEAD"})
+_REMOVES = re.compile(r"/api/\d\.0/mlflow/(registered-models/(delete|rename)|model-versions/delete)")
+
+Scope = MutableMapping[str, Any]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Any, Send], Awaitable[None]]
+
+
+class Rules:
+    """The application that stands before MLflow."""
+
+    def __init__(self, app: App, admin: str) -> None:
+        self._app = app
+        self._admin = admin
+
+    async def __call__(self, scope: Scope, receive: Any, send: Send) -> None:
+        """Let a request pass, as one of its account's workspace, or refuse it."""
+        if scope["type"] != "http":
+            if scope["type"] == "lifespan":
+                await self._app(scope, receive, send)
+            return
+        account = account_of(scope)
+        if account != self._admin:
+            refusal = self._refusal(scope, account)
+            if refusal:
+                await _refuse(send, *refusal)
+                return
+            if "@" in account:
+                scope = _in_workspace(scope, account.partition("@")[2])
+        await self._app(scope, receive, send)
+
+    def _refusal(self, scope: Scope, account: str) -> tuple[int, str] | None:
+        path = scope["path"]
+        if not _ALLOWED.fullmatch(path) or _NEVER.fullmatch(path):
+            return 404, f"{path} is not offered here: Atelier's MLflow has experiments, runs, artifacts and models."
+        if re.fullmatch(r"/api/\d\.0/mlflow/workspaces(/.*)?", path) and scope["method"] not in _READS:
+            return 403, "Workspaces are made by Atelier: one for each project."
+        if _REMOVES.fullmatch(path):
+            return 403, "Registered models are removed by Atelier, which looks who uses them: atelier model delete."
+        asked = [value.decode("latin-1").strip() for name, value in scope["headers"] if name == HEADER]
+        own = account.partition("@")[2]
+        if any(one not in ("", own) for one in asked):
+            return 403, f"This account belongs to the workspace {own!r}, and the request names another."
+        return None
+
+
+def account_of(scope: Scope) -> str:
+    """The account that a request claims to be; MLflow checks the password afterwards."""
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            kind, _, encoded = value.decode("latin-1").partition(" ")
+            if kind.lower() != "basic":
+                return ""
+            try:
+                return base64.b64decode(encoded.strip(), validate=True).decode().partition(":")[0]
+            except (binascii.Error, ValueError):
+                return ""
+    return ""
+
+
+def _in_workspace(scope: Scope, workspace: str) -> Scope:
+    headers = [(name, value) for name, value in scope["headers"] if name != HEADER]
+    return {**scope, "headers": [*headers, (HEADER, workspace.encode())]}
+
+
+async def _refuse(send: Send, status: int, message: str) -> None:
+    code = "ENDPOINT_NOT_FOUND" if status == 404 else "PERMISSION_DENIED"
+    body = json.dumps({"error_code": code, "message": message}).encode()
+    await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", b"application/json")]})
+    await send({"type": "http.response.body", "body": body})
+
+
+def add_content_rules(flask_app: Any, admin: str) -> None:
+    """Rules about what a request says, after MLflow has checked who says it, and read as MLflow reads it."""
+    from flask import Response, request
+    from mlflow.server.auth import authenticate_request
+
+    def check() -> Response | None:
+        rule = next((rule for ending, rule in _CONTENT_RULES.items() if request.path.endswith(ending)), None)
+        if rule is None or request.method == "GET":
+            return None
+        authorization = authenticate_request()
+        if isinstance(authorization, Response) or authorization.username == admin:
+            return None  # MLflow's own check has answered, or it is Atelier itself
+        refusal = rule(request.method)
+        if not refusal:
+            return None
+        body = json.dumps({"error_code": "PERMISSION_DENIED", "message": refusal})
+        return Response(body, status=403, mimetype="application/json")
+
+    flask_app.before_request(check)
+
+
+def _experiment(_method: str) -> str:
+    from mlflow.protos.service_pb2 import CreateExperiment
+    from mlflow.server.handlers import _get_request_message as message_of
+
+    elsewhere = message_of(CreateExperiment()).artifact_location
+    return "Artifacts lie where Atelier keeps them: leave out artifact_location." if elsewhere else ""
+
+
+def _version(_method: str) -> str:
+    from mlflow.protos.model_registry_pb2 import CreateModelVersion
+    from mlflow.server.handlers import _get_request_message as message_of
+
+    plain = re.match(r"(models|runs|mlflow-artifacts):/(?!/)", message_of(CreateModelVersion()).source)
+    return "" if plain else "A version is made of a logged model: its source is models:/… or runs:/…"
+
+
+def _alias(method: str) -> str:
+    from mlflow.protos import model_registry_pb2 as registry
+    from mlflow.server.handlers import _get_request_message as message_of
+
+    message = registry.SetRegisteredModelAlias() if method == "POST" else registry.DeleteRegisteredModelAlias()
+    production = message_of(message).alias.strip().lower() == PRODUCTION
+    return f"What is called {PRODUCTION!r} is said in Atelier, of approved versions: atelier model alias." * production
+
+
+def _stage(_method: str) -> str:
+    from mlflow.protos.model_registry_pb2 import TransitionModelVersionStage
+    from mlflow.server.handlers import _get_request_message as message_of
+
+    production = message_of(TransitionModelVersionStage()).stage.strip().lower() == PRODUCTION
+    return f"Approve the version in Atelier and give it the alias {PRODUCTION!r}." * production
+
+
+_CONTENT_RULES: dict[str, Callable[[str], str]] = {
+    "/mlflow/experiments/create": _experiment,
+    "/mlflow/model-versions/create": _version,
+    "/mlflow/registered-models/alias": _alias,
+    "/mlflow/model-versions/transition-stage": _stage,
+}
+
+
+def prepare(url: str) -> None:
+    """Bring the database up to date; a new file appears only once it is whole, whenever this is killed."""
+    from mlflow.store.db import utils
+
+    path = Path(url.removeprefix("sqlite:///")) if url.startswith("sqlite:///") else None
+    if path is not None and not path.exists():
+        fresh = path.with_suffix(".new")
+        for left in path.parent.glob(f"{fresh.name}*"):
+            left.unlink()
+        engine = utils.create_sqlalchemy_engine_with_retry(f"sqlite:///{fresh}")
+        utils._initialize_tables(engine)
+        engine.dispose()
+        fresh.rename(path)
+        return
+    engine = utils.create_sqlalchemy_engine_with_retry(url)
+    utils._safe_initialize_tables(engine)
+    utils._upgrade_db(engine)
+    engine.dispose()
+
+
+def create(admin: str) -> App:
+    """MLflow's application behind the rules."""
+    from mlflow.server import app as flask_app
+    from mlflow.server.auth import create_app
+
+    served = create_app(flask_app)
+    add_content_rules(flask_app, admin)
+    return Rules(served, admin)
+
+
+def main() -> None:
+    """Serve on this machine's loopback address until a signal comes."""
+    import uvicorn
+
+    port, admin, config = int(sys.argv[1]), sys.argv[2], ConfigParser()
+    config.read(sys.argv[3])
+    prepare(config["atelier"]["database_uri"])
+    uvicorn.run(create(admin), host="127.0.0.1", port=port, log_level="warning", access_log=False)
+
+
+if __name__ == "__main__":
+    main()

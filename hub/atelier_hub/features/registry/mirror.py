@@ -1,0 +1,229 @@
+"""Takes over what people's own MLflow clients did: models and versions that they registered, aliases that they set.
+
+Everything is read with the account of the project's viewers: what a member wrote there leads to nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from atelier_core.dataset import MAX_FILES
+from atelier_core.errors import BackendUnavailable, Invalid, NotFound
+from atelier_core.registry import PRODUCTION
+from atelier_hub.artifacts.store import ArtifactStore
+from atelier_hub.artifacts.tars import Member
+from atelier_hub.clients.mlflow import Account, MlflowClient, model_of
+from atelier_hub.db import Database, emit
+from atelier_hub.features.registry import store
+from atelier_hub.features.registry.accounts import VIEWER, Accounts
+from atelier_hub.features.registry.folders import Folder, describe
+from atelier_hub.features.registry.registering import TAG, Origin, insert_version, version_row
+from atelier_hub.features.registry.store import FAILED, IMPORTING, READY, AliasRow, VersionRow
+
+log = logging.getLogger(__name__)
+
+EVERY = 3.0
+_ACTIVE = 120.0  # seconds for which a project is looked at after somebody was there
+_BACK_OFF = 15.0
+_NAMES = 255
+
+
+class Mirror:
+    """Looks at the workspaces in which somebody is at work."""
+
+    def __init__(
+        self, db: Database, contents: ArtifactStore, client: MlflowClient, accounts: Accounts, limit: int
+    ) -> None:
+        self._db = db
+        self._contents = contents
+        self._client = client
+        self._accounts = accounts
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._active: dict[str, float] = {}
+
+    def notice(self, project: str) -> None:
+        """Somebody is at work in this project."""
+        with self._lock:
+            self._active[project] = time.monotonic()
+
+    async def run(self) -> None:
+        """Look now and then, for as long as the control plane runs."""
+        await asyncio.to_thread(self._remember_unfinished)
+        while True:
+            pause = EVERY
+            try:
+                await asyncio.to_thread(self._accounts.remove_left)
+                for project in self._projects():
+                    await asyncio.to_thread(self.refresh, project)
+            except BackendUnavailable:
+                pause = _BACK_OFF
+            except Exception:  # one workspace must not keep the others from being looked at for good
+                log.exception("MLflow could not be looked at")
+                pause = _BACK_OFF
+            await asyncio.sleep(pause)
+
+    def _remember_unfinished(self) -> None:
+        with self._db.read() as session:
+            rows = session.scalars(select(VersionRow.project).where(VersionRow.state == IMPORTING).distinct())
+            for project in rows:
+                self.notice(project)
+
+    def _projects(self) -> list[str]:
+        old = time.monotonic() - _ACTIVE
+        with self._lock:
+            self._active = {project: at for project, at in self._active.items() if at > old}
+            return sorted(self._active)
+
+    def refresh(self, project: str) -> None:
+        """Take over what is new at MLflow. Blocking."""
+        account = self._accounts.ready(project, VIEWER)
+        found = list(self._client.models(account))
+        versions = list(self._client.versions(account))
+        for version in versions:
+            if self._is_new(project, version):
+                self._add(project, account, version)
+        for model in found:
+            self._take_aliases(project, model)
+        self._import(project, account)
+
+    def _is_new(self, project: str, version: Mapping[str, Any]) -> bool:
+        if len(version["name"]) > _NAMES or version.get("status", "READY") != "READY":
+            return False
+        marked = {tag["key"] for tag in version.get("tags", [])}
+        if f"{TAG}manifest" in marked and time.time() * 1000 - float(version["creation_timestamp"]) < 60_000:
+            return False  # being registered by Atelier just now
+        with self._db.read() as session:
+            return store.one_version(session, project, version["name"], int(version["version"])) is None
+
+    def _add(self, project: str, account: Account, version: Mapping[str, Any]) -> None:
+        origin = self._origin(account, version)
+        row = version_row(project, version["name"], int(version["version"]), Folder((), ""), origin)
+        row.state, row.note = IMPORTING, str(version.get("description", ""))[:2000]
+        row.mlflow_model, row.created_by = model_of(version)[:64], _who(version)
+        try:
+            with self._db.write() as session:
+                insert_version(session, row.created_by, row, ())
+        except IntegrityError:
+            return  # another replica was quicker, or the project is gone
+
+    def _origin(self, account: Account, version: Mapping[str, Any]) -> Origin:
+        """What MLflow knows of where the version comes from."""
+        run = str(version.get("run_id", ""))
+        metrics: dict[str, float] = {}
+        parameters: dict[str, Any] = {}
+        tags: dict[str, str] = {}
+        for data in self._described(account, run, model_of(version)):
+            metrics |= {one["key"]: float(one["value"]) for one in data.get("metrics", [])}
+            parameters |= {one["key"]: one["value"] for one in data.get("params", [])}
+            tags |= {one["key"]: one.get("value", "") for one in data.get("tags", [])}
+        return Origin(
+            run=tags.get(f"{TAG}run", "")[:20],
+            pipeline=tags.get(f"{TAG}pipeline", "")[:_NAMES],
+            revision=tags.get(f"{TAG}revision", "")[:40],
+            snapshot=tags.get(f"{TAG}snapshot", "")[:80],
+            datasets=tuple(tags.get(f"{TAG}datasets", "").split()),
+            metrics={key: value for key, value in metrics.items() if math.isfinite(value)},
+            parameters=parameters,
+            mlflow_run=run[:64],
+        )
+
+    def _described(self, account: Account, run: str, model: str) -> Iterator[Mapping[str, Any]]:
+        try:
+            if run:
+                yield self._client.run(account, run).get("data", {})
+            if model:
+                yield self._client.logged_model(account, model).get("data", {})
+        except NotFound:
+            return
+
+    def _take_aliases(self, project: str, model: Mapping[str, Any]) -> None:
+        name = model["name"]
+        there = {one["alias"]: int(one["version"]) for one in model.get("aliases", []) if len(one["alias"]) <= _NAMES}
+        there.pop(PRODUCTION, None)  # which only Atelier sets
+        with self._db.read() as session:
+            known = store.aliases_of(session, project, [name])[name]
+        known.pop(PRODUCTION, None)
+        if there == known:
+            return
+        with self._db.write() as session:
+            for alias in known.keys() | there.keys():
+                self._take_alias(session, project, name, alias, there.get(alias))
+
+    @staticmethod
+    def _take_alias(session: Session, project: str, name: str, alias: str, number: int | None) -> None:
+        row = session.get(AliasRow, (project, name, alias), with_for_update=True)
+        before = row.number if row is not None else None
+        if before == number:
+            return
+        if number is None:
+            session.delete(row)
+        elif store.one_version(session, project, name, number) is not None:
+            session.merge(AliasRow(project=project, model=name, alias=alias, number=number, set_by="mlflow"))
+        kind = "model.alias_removed" if number is None else "model.alias_set"
+        emit(session, kind, subject=name, project=project, data={"alias": alias, "version": number or before})
+
+    # --- contents ---
+
+    def _import(self, project: str, account: Account) -> None:
+        """Store the contents of versions that are only at MLflow so far."""
+        with self._db.read() as session:
+            query = select(VersionRow).where(VersionRow.project == project, VersionRow.state == IMPORTING)
+            rows = list(session.scalars(query))
+        for row in rows:
+            try:
+                folder = describe(self._contents, list(self._fetch(account, row)))
+            except (Invalid, NotFound) as error:
+                self._finish(row, FAILED, error.message, None)
+            else:
+                self._finish(row, READY, "", folder)
+
+    def _fetch(self, account: Account, row: VersionRow) -> Iterator[Member]:
+        place = self._client.version_place(account, row.model, row.number)
+        total = count = 0
+        for path, size in self._walk(account, place, ""):
+            total, count = total + size, count + 1
+            if total > self._limit or count > MAX_FILES:
+                raise Invalid(
+                    f"It is larger than {self._limit / 1024**3:,.0f} GiB, or has more than {MAX_FILES:,} files."
+                )
+            with self._client.download(account, f"{place}/{path}") as pieces:
+                stored = self._contents.put_sync(pieces, self._limit)
+            yield Member(path, stored.size, stored.digest)
+
+    def _walk(self, account: Account, place: str, below: str) -> Iterator[tuple[str, int]]:
+        for entry in self._client.list_artifacts(account, f"{place}/{below}".rstrip("/")):
+            path = f"{below}/{entry['path'].rsplit('/', 1)[-1]}".lstrip("/")
+            if entry.get("is_dir"):
+                yield from self._walk(account, place, path)
+            else:
+                yield path, int(entry.get("file_size") or 0)
+
+    def _finish(self, row: VersionRow, state: str, message: str, folder: Folder | None) -> None:
+        with self._db.write() as session:
+            fresh = session.get(VersionRow, row.id, with_for_update=True)
+            if fresh is None or fresh.state != IMPORTING:
+                return
+            fresh.state, fresh.message = state, message
+            if folder is not None:
+                fresh.manifest, fresh.files, fresh.size = folder.manifest, len(folder.files), folder.size
+                fresh.framework, fresh.flavors = folder.framework, list(folder.flavors)
+                fresh.signature = dict(folder.signature)
+                store.add_files(session, row.id, folder.files)
+            data = {"version": row.number, "state": state}
+            emit(session, "model.version_imported", subject=row.model, project=row.project, data=data)
+
+
+def _who(version: Mapping[str, Any]) -> str:
+    tags = {tag["key"]: tag.get("value", "") for tag in version.get("tags", [])}
+    return (tags.get(f"{TAG}registered_by") or str(version.get("user_id", "")) or "mlflow")[:_NAMES]
