@@ -82,7 +82,7 @@ async def test_the_catalog(lab: Lab) -> None:
     panel = lab.page.locator("#atelier-catalog")
     await panel.locator(".at-RowList-row").first.click()
     await expect(lab.page.locator(".at-Template .jp-RenderedMarkdown p").first).to_be_visible()
-    for tab in ("Templates", "Images", "Flavors", "Models", "Services"):
+    for tab in ("Templates", "Images", "Flavors"):
         await panel.get_by_role("tab", name=tab).click()
         await expect(panel.locator(".at-Loading")).to_have_count(0)
         await look(lab, tab)

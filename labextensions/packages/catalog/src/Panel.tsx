@@ -14,36 +14,20 @@ import * as React from 'react';
 
 import { fits, loadFlavors, loadImages, loadTemplates, Template } from './model';
 
-/** What the platform offers, and what will come. */
+/** What the platform offers to pipelines. */
 export function CatalogPanel(props: { atelier: IAtelier; onOpen: (template: string) => void }): JSX.Element {
   const trans = useTrans();
   const [tab, setTab] = React.useState('templates');
   const tabs = [
     { id: 'templates', label: trans.__('Templates') },
     { id: 'images', label: trans.__('Images') },
-    { id: 'flavors', label: trans.__('Flavors') },
-    { id: 'models', label: trans.__('Models') },
-    { id: 'services', label: trans.__('Services') }
+    { id: 'flavors', label: trans.__('Flavors') }
   ];
   return (
     <Tabs label={trans.__('Catalog')} tabs={tabs} current={tab} onChange={setTab}>
       {tab === 'templates' && <Templates {...props} />}
       {tab === 'images' && <Images atelier={props.atelier} />}
       {tab === 'flavors' && <Flavors atelier={props.atelier} />}
-      {tab === 'models' && (
-        <EmptyState title={trans.__('No models yet')}>
-          {trans.__(
-            'Models that steps register will be listed here with their versions and aliases. Until then, a model is an output of its step: open a run and look at Outputs.'
-          )}
-        </EmptyState>
-      )}
-      {tab === 'services' && (
-        <EmptyState title={trans.__('No services yet')}>
-          {trans.__(
-            'Models and apps that answer requests will be listed here. Serving comes with a later version of Atelier.'
-          )}
-        </EmptyState>
-      )}
     </Tabs>
   );
 }

@@ -16,7 +16,7 @@ namespace CommandIDs {
   export const open = 'atelier:open-template';
 }
 
-/** Templates with their documentation, images, flavors; models and services once there are any. */
+/** Templates with their documentation, images, flavors. */
 export const catalog: JupyterFrontEndPlugin<void> = {
   id: '@atelier/lab:catalog',
   description: 'Shows what the platform offers to pipelines.',

@@ -1,5 +1,6 @@
 import { plugins as catalog } from '@atelier/catalog';
 import { plugins as datasets } from '@atelier/datasets';
+import { plugins as models } from '@atelier/models';
 import { plugins as pipelines } from '@atelier/pipelines';
 import { plugins as projects } from '@atelier/projects';
 import { plugins as runs } from '@atelier/runs';
@@ -7,4 +8,4 @@ import { plugins as runs } from '@atelier/runs';
 import { connection } from './connection';
 import { launcher } from './launcher';
 
-export default [connection, ...projects, ...pipelines, ...runs, ...datasets, ...catalog, launcher];
+export default [connection, ...projects, ...pipelines, ...runs, ...datasets, ...models, ...catalog, launcher];

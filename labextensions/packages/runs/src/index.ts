@@ -6,6 +6,7 @@ export { LogView, LogViewProps } from './log/LogView';
 export { Table } from './results/Table';
 export { ResultsView, ResultsViewProps } from './results/ResultsView';
 export { CommandIDs as RunCommandIDs } from './commands';
+export { addOutputAction, OutputAction } from './panel/outputActions';
 
 /** The plugins of this feature. */
 export const plugins: JupyterFrontEndPlugin<unknown>[] = [runs];

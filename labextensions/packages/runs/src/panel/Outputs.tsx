@@ -5,6 +5,7 @@ import { downloadIcon } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
 import { RunModel } from '../model/run';
+import { OutputActions } from './outputActions';
 
 /** The files and folders that a step left, to be downloaded. */
 export function Outputs({ model, step }: { model: RunModel; step: Step }): JSX.Element {
@@ -58,6 +59,7 @@ function OutputRow({ project, artifact }: { project: string; artifact: Artifact 
         >
           <downloadIcon.react tag="span" aria-hidden="true" />
         </a>
+        <OutputActions project={project} artifact={artifact} />
       </td>
     </tr>
   );

@@ -1,0 +1,11 @@
+import { JupyterFrontEndPlugin } from '@jupyterlab/application';
+
+import { models } from './plugin';
+
+export { modelsIcon } from './icons';
+export { ModelsClient } from './model';
+export type { Model, Version, VersionDetail } from './model';
+export { CommandIDs as ModelCommandIDs } from './commands';
+
+/** The plugins of this feature. */
+export const plugins: JupyterFrontEndPlugin<unknown>[] = [models];
