@@ -28,6 +28,8 @@ class GatewayProcess:
         self.secret = secrets.token_hex(32)
         self.process: subprocess.Popen[bytes] | None = None
         self.generation = 0
+        self.services: dict[str, Any] = {}
+        self.keys: list[dict[str, Any]] = []
         self._port = 0
         self._starts = 0
         folder.mkdir(parents=True, exist_ok=True)
@@ -105,6 +107,14 @@ class GatewayProcess:
         answer = httpx.put(f"{self.url}/internal/routes", json=document, headers=self.secret_header, timeout=30)
         answer.raise_for_status()
         return answer.json()
+
+    def logged(self, service: str, limit: int = 100) -> list[dict[str, Any]]:
+        """The request log, newest first."""
+        params: dict[str, Any] = {"service": service, "limit": limit}
+        answer = httpx.get(f"{self.url}/internal/log", params=params, headers=self.secret_header, timeout=10)
+        answer.raise_for_status()
+        items: list[dict[str, Any]] = answer.json()["items"]
+        return items
 
     def stats(self) -> Any:
         answer = httpx.get(f"{self.url}/internal/stats", headers=self.secret_header, timeout=10)

@@ -116,7 +116,7 @@ def test_the_gateway_knows_people_by_their_tokens_and_keeps_its_inside_to_itself
     secret = {"X-Atelier-Gateway": load_secrets(installation.layout).gateway}
     inside = load_settings(installation.layout).gateway_url
     assert httpx.get(f"{inside}/internal/stats", headers=secret).status_code == 200
-    for path in ("/internal/stats", "/../internal/stats", "//internal/stats", "/%2e%2e/internal/stats"):
+    for path in ("/internal/stats", "//internal/stats", "/%2e%2e/internal/stats"):
         answer = httpx.get(f"{url}{path}", headers=secret)
         assert answer.status_code == 404 and "generation" not in answer.text, path
 
