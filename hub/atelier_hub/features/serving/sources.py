@@ -130,7 +130,7 @@ def make_plan(
             )
         framework = definition.framework or source.framework or _look_inside(store, source.content)
         image, code = definition.image or _image_of(offer, framework), offer.server
-        command = _server_command(definition, source, number, "127.0.0.1" if local else "0.0.0.0")  # noqa: S104
+        command = _server_command(definition, source, number, local)
     if source is not None and not image:
         raise Invalid("A command needs an image.", code="no_image", hint="Name the image that the command runs in.")
     _check_image(offer, image, local)
@@ -148,11 +148,17 @@ def make_plan(
     )
 
 
-def _server_command(definition: Definition, source: Source, number: int, host: str) -> tuple[str, ...]:
+def _server_command(definition: Definition, source: Source, number: int, local: bool) -> tuple[str, ...]:
     """The model is called as the service is, so that callers need not know what is behind it."""
+    options = {
+        "--name": definition.name,
+        "--version": source.version or str(number),
+        "--host": "127.0.0.1" if local else "0.0.0.0",  # noqa: S104
+        "--max-request-bytes": str(definition.limits.request_bytes),
+        "--stop-timeout": f"{definition.grace:g}",
+    }
     place = "${ATELIER_INPUTS}/" + PurePosixPath(model_place(source.content)).name
-    name = ("--name", definition.name, "--version", source.version or str(number))
-    return ("python", "-m", SERVER, place, *name, "--host", host)
+    return ("python", "-m", SERVER, place, *(part for option in options.items() for part in option))
 
 
 def _look_inside(store: ArtifactStore, content: Content) -> str:

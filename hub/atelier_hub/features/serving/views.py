@@ -32,7 +32,10 @@ class Traffic(BaseModel):
 
 
 class Service(BaseModel):
-    """A service. `url` is where it is called; only a path where the platform does not know its own address."""
+    """A service. `revision` is the one that serves, `newest` the one deployed last, `rolling` one that comes just now.
+
+    `url` is where it is called: a path below the hub's address where the platform does not know its own.
+    """
 
     id: str
     name: str
@@ -46,6 +49,8 @@ class Service(BaseModel):
     description: str
     source: str
     revision: int
+    newest: int
+    rolling: int | None
     traffic: list[Traffic]
     url: str
     model_url: str
@@ -167,6 +172,8 @@ def _service(
         description=definition["description"],
         source=main.source,
         revision=main.number,
+        newest=revisions[-1].number,
+        rolling=next((one.number for one in reversed(shown) if one.state == State.STARTING), None),
         traffic=[_traffic(one, ready.get((row.id, one.number), 0)) for one in shown],
         url=url,
         model_url=f"{url}/v2/models/{row.name}" if served else "",

@@ -1,0 +1,238 @@
+"""Services of a project: deployed, watched, moved, and the keys with which they are called."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import Field
+
+from atelier_sdk.errors import AtelierError
+from atelier_sdk.models import Answer
+from atelier_sdk.resources import Resource, path_of
+from atelier_sdk.streams import read_text
+
+_LOOK_SECONDS = 0.5
+
+
+class Traffic(Answer):
+    """What a revision gets: `place` is current, canary or standby, `weight` its share in percent."""
+
+    revision: int
+    stage: str = ""
+    place: str = ""
+    weight: float = 0
+    mirror: float = 0
+    replicas: int = 0
+    ready: int = 0
+
+
+class Service(Answer):
+    """Something that answers. `revision` is the one that serves, `newest` the one deployed last, `rolling` one that is
+    being rolled out."""
+
+    id: str
+    name: str
+    project: str = ""
+    on: str = ""
+    state: str
+    reason: str = ""
+    message: str = ""
+    sleeping: bool = False
+    public: bool = False
+    source: str = ""
+    revision: int = 0
+    newest: int = 0
+    rolling: int | None = None
+    traffic: list[Traffic] = Field(default_factory=list)
+    url: str = ""
+    model_url: str = ""
+    version: int = 0
+
+
+class ServiceRevision(Answer):
+    """What was deployed once."""
+
+    number: int
+    state: str
+    reason: str = ""
+    message: str = ""
+    place: str = ""
+    weight: float = 0
+    replicas: int = 0
+    source: str = ""
+    image: str = ""
+    definition: dict[str, Any] = Field(default_factory=dict)
+    created_at: datetime | None = None
+    created_by: str = ""
+    ready_at: datetime | None = None
+
+
+class Replica(Answer):
+    """One process of a revision; `words` are the last lines of one that failed."""
+
+    id: str
+    revision: int
+    number: int = 0
+    state: str
+    reason: str = ""
+    message: str = ""
+    ready: bool = False
+    draining: bool = False
+    words: str = ""
+    created_at: datetime | None = None
+
+
+class ServiceKey(Answer):
+    """A key to services; `secret` comes only with the answer that made it."""
+
+    id: str
+    name: str
+    services: list[str] = Field(default_factory=list)
+    expires_at: datetime | None = None
+    created_at: datetime | None = None
+    created_by: str = ""
+    secret: str = ""
+
+
+class DeploymentFailed(AtelierError):
+    """A revision never got ready; what served before goes on."""
+
+
+class Services(Resource):
+    """What answers requests."""
+
+    def deploy(self, project: str, definition: Mapping[str, Any], *, idempotency_key: str | None = None) -> Service:
+        """Deploy a definition: a new revision. With its key the call may arrive twice and is one deployment."""
+        body = {"definition": dict(definition), "idempotency_key": idempotency_key or uuid.uuid4().hex}
+        return self._one(Service, "POST", path_of("projects", project, "services"), json=body, idempotent=True)
+
+    def list(self, project: str) -> Iterator[Service]:
+        """All services of a project, by name."""
+        return self._all(Service, path_of("projects", project, "services"))
+
+    def get(self, project: str, name: str) -> Service:
+        """One service."""
+        return self._one(Service, "GET", path_of("projects", project, "services", name))
+
+    def wait(
+        self,
+        project: str,
+        name: str,
+        revision: int,
+        *,
+        seconds: float = 900,
+        changed: Callable[[Service], None] = lambda _: None,
+    ) -> Service:
+        """Until a revision is ready; `DeploymentFailed` if it never will be. `changed` sees each new state."""
+        until, last = time.monotonic() + seconds, None
+        while True:
+            found = self.get(project, name)
+            shown = (found.state, found.reason, found.message)
+            if shown != last:
+                changed(found)
+            last = shown
+            now = next((one for one in self.revisions(project, name) if one.number == revision), None)
+            if now is not None and now.state == "running":
+                return self.get(project, name)
+            if now is None or now.state != "starting":
+                why = now.message or now.reason or now.state if now is not None else "it is gone"
+                raise DeploymentFailed(f"Revision {revision} of {name} is not served: {why}", code="deployment_failed")
+            if time.monotonic() > until:
+                raise DeploymentFailed(
+                    f"Revision {revision} of {name} was not ready within {seconds:g} s; it is still tried.",
+                    code="not_ready",
+                )
+            time.sleep(_LOOK_SECONDS)
+
+    def revisions(self, project: str, name: str) -> Iterator[ServiceRevision]:
+        """What was deployed, newest first."""
+        return self._all(ServiceRevision, path_of("projects", project, "services", name, "revisions"))
+
+    def replicas(self, project: str, name: str) -> Iterator[Replica]:
+        """The replicas, newest first."""
+        return self._all(Replica, path_of("projects", project, "services", name, "replicas"))
+
+    def logs(
+        self,
+        project: str,
+        name: str,
+        replica: str,
+        *,
+        follow: bool = False,
+        offset: int = 0,
+        patience: float = 300,
+    ) -> Iterator[bytes]:
+        """What a replica wrote, from byte `offset`; with `follow` until it ends, across lost connections."""
+        path = path_of("projects", project, "services", name, "replicas", replica, "logs")
+        return read_text(self._transport, path, {"offset": offset}, follow=follow, patience=patience)
+
+    def stats(self, project: str, name: str) -> dict[str, Any]:
+        """What the gateway counted in the last hour, by revision."""
+        return dict(self._transport.request("GET", path_of("projects", project, "services", name, "stats")).json())
+
+    def set_traffic(
+        self, project: str, name: str, shares: Mapping[int, float], *, version: int | None = None
+    ) -> Service:
+        """Give running revisions their shares in percent; one with 100 serves from now on."""
+        body = {"shares": {str(number): share for number, share in shares.items()}}
+        answer = self._edit("PUT", path_of("projects", project, "services", name, "traffic"), version, body)
+        return Service.model_validate(answer.json())
+
+    def roll_back(self, project: str, name: str, revision: int | None = None) -> Service:
+        """Away from a trial, or back to an earlier revision."""
+        body = {"revision": revision}
+        return self._one(Service, "POST", path_of("projects", project, "services", name, "rollback"), json=body)
+
+    def scale(self, project: str, name: str, minimum: int, maximum: int, *, version: int | None = None) -> Service:
+        """Change the least and the most replicas of what runs."""
+        body = {"minimum": minimum, "maximum": maximum}
+        answer = self._edit("PUT", path_of("projects", project, "services", name, "replicas"), version, body)
+        return Service.model_validate(answer.json())
+
+    def stop(self, project: str, name: str) -> Service:
+        """End all replicas; the service can be started again."""
+        return self._one(Service, "POST", path_of("projects", project, "services", name, "stop"), idempotent=True)
+
+    def start(self, project: str, name: str) -> Service:
+        """Run a stopped service again, or wake one that sleeps."""
+        return self._one(Service, "POST", path_of("projects", project, "services", name, "start"))
+
+    def delete(self, project: str, name: str, *, version: int | None = None) -> None:
+        """End all replicas and forget the service."""
+        self._edit("DELETE", path_of("projects", project, "services", name), version)
+
+    def address(self, service: Service, *, model: bool = False) -> str:
+        """Where the service is called, with scheme and host: those of the platform where it does not say its own."""
+        url = (service.model_url if model else "") or service.url
+        if url.startswith("/"):
+            parts = urlsplit(self._transport.url)
+            return f"{parts.scheme}://{parts.netloc}{url}"
+        return url
+
+
+class ServiceKeys(Resource):
+    """Keys with which services are called."""
+
+    def create(
+        self, project: str, name: str, *, services: Sequence[str] = (), expires_at: datetime | None = None
+    ) -> ServiceKey:
+        """Make a key, for all services of the project or for some; its secret is in this answer alone."""
+        body = {
+            "name": name,
+            "services": [*services],
+            "expires_at": expires_at.isoformat() if expires_at is not None else None,
+        }
+        return self._one(ServiceKey, "POST", path_of("projects", project, "service-keys"), json=body)
+
+    def list(self, project: str) -> Iterator[ServiceKey]:
+        """All keys, without their secrets."""
+        return self._all(ServiceKey, path_of("projects", project, "service-keys"))
+
+    def revoke(self, project: str, key: str) -> None:
+        """Make a key worthless."""
+        self._transport.request("DELETE", path_of("projects", project, "service-keys", key))
