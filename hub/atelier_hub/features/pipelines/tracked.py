@@ -15,7 +15,7 @@ from atelier_core.pipeline.plan import Plan, StepPlan
 from atelier_core.pipeline.run import AttemptEnded
 from atelier_core.states import State
 from atelier_hub.context import Context
-from atelier_hub.engine.store import Artifact, artifacts_of, get_attempt
+from atelier_hub.engine.store import Artifact, Attempt, artifacts_of, get_attempt
 from atelier_hub.features.pipelines import store
 from atelier_hub.features.pipelines.reconcile import KIND, Runs
 from atelier_hub.features.pipelines.store import RevisionRow, RunRow
@@ -23,6 +23,7 @@ from atelier_hub.features.pipelines.views import views
 from atelier_hub.features.registry.operations import Operations
 from atelier_hub.features.registry.registering import Origin, Registrar
 from atelier_hub.features.registry.tracking import TrackedRun, TrackedStep, mlflow_run_of, track
+from atelier_hub.features.serving.from_steps import StepOwners
 
 RESULTS = "results"
 _MOST = 500  # parameters and metrics of one run
@@ -129,24 +130,29 @@ class RunLooks:
 
 
 def set_up_tracking(context: Context) -> None:
-    """Let the registry know runs: where models come from, what steps take in, and what MLflow is to be told."""
+    """Let features below know runs: where models come from, what steps take in, who runs them, what MLflow is told."""
     looks, runs = RunLooks(context), context.get(Runs)
     context.provide(looks)
     context.get(Registrar).find_origin = looks.origin
 
-    def find_input(session: Session, attempt: str, name: str) -> tuple[str, Artifact]:
+    def find_step(session: Session, attempt: str) -> tuple[Attempt, str]:
         known, run = get_attempt(session, attempt), None
         if known is not None and known.kind == KIND:
             run = store.run_head(session, known.subject)
         if known is None or run is None:
-            raise NotFound("Only steps of a run have inputs.", code="no_input")
+            raise NotFound("This is no step of a run.", code="no_step")
+        return known, run.created_by
+
+    def find_input(session: Session, attempt: str, name: str) -> tuple[str, Artifact]:
+        known, person = find_step(session, attempt)
         found = runs.input(session, known, name)
         if not isinstance(found, Artifact):
             hint = "Connect the model output of a trainer with this input."
             raise Invalid(f"The input {name!r} is a dataset, not a model.", code="not_a_model", hint=hint)
-        return run.created_by, found
+        return person, found
 
     context.get(Operations).find_input = find_input
+    context.get(StepOwners).find = lambda session, attempt: find_step(session, attempt)[1]
     if context.settings.mlflow_url:
         runs.on_begin.append(lambda session, run: track(session, run.id, run.project))
 

@@ -17,18 +17,18 @@ from atelier_hub.context import Context, Ctx
 from atelier_hub.engine import store as attempts
 from atelier_hub.engine.reading import LogReader
 from atelier_hub.engine.store import Attempt
-from atelier_hub.features.serving import keys, service
+from atelier_hub.features.serving import from_steps, keys, service
+from atelier_hub.features.serving.from_steps import parts_of
 from atelier_hub.features.serving.keys import NewServiceKey, ServiceKey
 from atelier_hub.features.serving.reconcile import Services
-from atelier_hub.features.serving.replicas import Replicas
-from atelier_hub.features.serving.service import NewDeployment, Parts
-from atelier_hub.features.serving.sources import ServingOffer
+from atelier_hub.features.serving.service import NewDeployment
 from atelier_hub.features.serving.views import Replica, Revision, Service, Stats
 from atelier_hub.http.etag import IfMatch, set_etag
 from atelier_hub.http.paging import Page, PagingQuery
 from atelier_hub.streams import LIMITED
 
 router = APIRouter(tags=["services"])
+router.include_router(from_steps.router)
 Reader = Annotated[Access, Depends(require("services:read"))]
 Writer = Annotated[Access, Depends(require("services:write"))]
 Name = Annotated[str, Path(alias="service", min_length=1, max_length=40)]
@@ -81,15 +81,11 @@ class Sleeper(_Body):
     service: str = Field(min_length=3, max_length=300, pattern=r"^[^/\x00]+/[^/\x00]+$")
 
 
-def _parts(ctx: Context) -> Parts:
-    return Parts(ctx.db, ctx.store, ctx.settings, ctx.get(ServingOffer), ctx.get(Replicas))
-
-
 @router.post("/projects/{project}/services", status_code=201)
 def deploy_service(project: str, body: Deployment, ctx: Ctx, access: Writer, response: Response) -> Service:
     """Deploy a definition: a new revision, of a new service where there is none of its name."""
     new = NewDeployment(validate(body.definition), body.idempotency_key)
-    found = service.deploy(_parts(ctx), access, project, new)
+    found = service.deploy(parts_of(ctx), access, project, new)
     return _changed(ctx, response, found)
 
 
@@ -139,7 +135,7 @@ def set_service_traffic(
 ) -> Service:
     """Give running revisions their shares of the traffic; one that gets all of it is current from now on."""
     with ctx.db.write() as session:
-        found = service.set_traffic(session, _parts(ctx), access, project, service_name, if_match, body.shares)
+        found = service.set_traffic(session, parts_of(ctx), access, project, service_name, if_match, body.shares)
     return _changed(ctx, response, found)
 
 
@@ -149,7 +145,7 @@ def roll_back_service(
 ) -> Service:
     """Away from a trial, or back to an earlier revision."""
     with ctx.db.write() as session:
-        found = service.roll_back(session, _parts(ctx), access, project, service_name, body.revision)
+        found = service.roll_back(session, parts_of(ctx), access, project, service_name, body.revision)
     return _changed(ctx, response, found)
 
 
@@ -159,7 +155,9 @@ def scale_service(
 ) -> Service:
     """Change the least and the most replicas of what runs."""
     with ctx.db.write() as session:
-        found = service.scale(session, _parts(ctx), access, project, service_name, if_match, body.minimum, body.maximum)
+        found = service.scale(
+            session, parts_of(ctx), access, project, service_name, if_match, body.minimum, body.maximum
+        )
     return _changed(ctx, response, found)
 
 
@@ -203,7 +201,7 @@ def _replica(ctx: Context, project: str, name: str, replica: str) -> Attempt:
 def stop_service(project: str, service_name: Name, ctx: Ctx, access: Writer, response: Response) -> Service:
     """End all replicas; the service can be started again."""
     with ctx.db.write() as session:
-        found = service.stop(session, _parts(ctx), access, project, service_name)
+        found = service.stop(session, parts_of(ctx), access, project, service_name)
     return _changed(ctx, response, found)
 
 
@@ -211,7 +209,7 @@ def stop_service(project: str, service_name: Name, ctx: Ctx, access: Writer, res
 def start_service(project: str, service_name: Name, ctx: Ctx, access: Writer, response: Response) -> Service:
     """Run a stopped service again with what served last, or wake one that sleeps."""
     with ctx.db.write() as session:
-        found = service.start(session, _parts(ctx), access, project, service_name)
+        found = service.start(session, parts_of(ctx), access, project, service_name)
     return _changed(ctx, response, found)
 
 

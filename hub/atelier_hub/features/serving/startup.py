@@ -16,6 +16,7 @@ from atelier_hub.context import Context
 from atelier_hub.engine.tokens import AttemptTokens
 from atelier_hub.features.projects import service as projects
 from atelier_hub.features.registry.service import Registry, Uses
+from atelier_hub.features.serving.from_steps import StepOwners
 from atelier_hub.features.serving.reconcile import Services
 from atelier_hub.features.serving.replicas import Replicas
 from atelier_hub.features.serving.sources import load_offer
@@ -36,7 +37,7 @@ def setup(context: Context) -> None:
         name: options.get("url") or settings.url_for(options["type"]) for name, options in settings.backends.items()
     }
     replicas = Replicas(AttemptTokens(context.keyring.derive("attempt tokens")), reveal, urls=urls)
-    for part in (offer, replicas, Services(context, replicas)):
+    for part in (offer, replicas, Services(context, replicas), StepOwners()):
         context.provide(part)
     context.delete_guards.append(_refuse_while_serving)
     context.get(Registry).guards.append(_model_uses)
