@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from .fixtures import Cluster
 from .runtime import publish_runtime
 
 BIND_PORT = 8081
+# Those of the demo and of most tests; others are gigabytes.
+IMAGES = ("python", "ml", "serve-sklearn")
 
 
 def backend_options(cluster: Cluster, prefix: str = "atelier-") -> dict[str, Any]:
@@ -53,10 +55,10 @@ def control_plane(folder: Path, hub: TestHub, cluster: Cluster, prefix: str, **o
             cluster.kubectl("delete", *ours, "--wait=false")
 
 
-def publish_images(cluster: Cluster) -> list[str]:
-    """The images that steps name, made from their locks."""
-    found = []
-    for image in load_images().values():
+def publish_images(cluster: Cluster, names: Sequence[str] = IMAGES) -> list[str]:
+    """The images that steps and services name, made from their locks."""
+    found, known = [], load_images()
+    for image in (known[name] for name in names):
         lock = image.lock if image.lock and image.lock.read_text().strip() else None
         found.append(cluster.publish(images.build_image(image.reference, lock=lock)))
     return found
