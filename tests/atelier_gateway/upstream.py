@@ -44,6 +44,8 @@ class Service:
 
     async def echo(self, scope: Any, receive: Any, send: Any, query: dict[str, str]) -> None:
         size, digest = await read(receive)
+        if query.get("crash") == self.name:
+            os.kill(os.getpid(), signal.SIGKILL)
         await asyncio.sleep(float(query.get("delay", 0)))
         self.served += 1
         seen = {
