@@ -54,22 +54,23 @@ $(LAB): $(LAB_SOURCES) docs/openapi.json | $(PACKAGES)
 	touch $@
 
 # The link goes before the installation, which would else write through it into the sources.
-$(READY): $(PACKAGES) pyproject.toml hub/sdk/pyproject.toml | $(LAB)
+$(READY): $(PACKAGES) pyproject.toml hub/sdk/pyproject.toml hub/serve/pyproject.toml | $(LAB)
 	@extensions=.venv/share/jupyter/labextensions/@atelier
 	rm -rf $$extensions/lab
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e hub/sdk -e .
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e hub/sdk -e hub/serve -e .
 	rm -rf $$extensions/lab && mkdir -p $$extensions
 	ln -s "$(CURDIR)/$(dir $(LAB))" $$extensions/lab
 	touch $@
 
 lock: $(READY) ## choose the newest packages that fit, for every supported Python
 	@$(BIN)/uv pip compile pyproject.toml --upgrade --quiet --universal --python-version 3.11 --all-extras --group dev \
-	  --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-package atelier-sdk -o requirements.lock
+	  --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-package atelier-sdk --no-emit-package atelier-serve -o requirements.lock
 
 wheel: $(PACKAGES) ## the distributions, as they are published: dist/
 	@rm -rf dist $(dir $(LAB)) hub/atelier_cli/platform/node/carried
 	$(BIN)/uv build --quiet --out-dir dist .
 	$(BIN)/uv build --quiet --out-dir dist hub/sdk
+	$(BIN)/uv build --quiet --out-dir dist hub/serve
 
 clean: ## remove what is built; the platform's data stays
 	@rm -rf $(dir $(LAB)) labextensions/node_modules labextensions/packages/*/lib labextensions/packages/*/tsconfig.tsbuildinfo

@@ -26,6 +26,7 @@ PACKAGES = {
     "atelier_gateway": "hub",
     "atelier_sdk": "hub/sdk",
     "atelier_runtime": "hub/sdk",
+    "atelier_serve": "hub/serve",
     "atelier_spawner": "spawner",
     "atelier_server": "server_extensions",
     "atelier_templates": "job_templates",
@@ -40,9 +41,12 @@ ENTRY_MODULES = (
     "atelier_gateway/app.py",
     "atelier_server/app.py",
     "atelier_cli/main.py",
+    "atelier_serve/__main__.py",
 )
 # Programs that run beside a step or a server and are told by environment variables what to do.
 TOLD_BY_ENVIRONMENT = ("atelier_runtime/", "atelier_templates/")
+# What models are made with; each is imported by its module in atelier_serve/frameworks alone.
+FRAMEWORKS = {"lightgbm", "mlflow", "onnxruntime", "tensorflow", "torch", "xgboost"}
 FEATURE_FILES = {"__init__.py", "routes.py", "service.py", "store.py", "reconcile.py", "startup.py"}
 FEATURE_MUST_HAVE = {"__init__.py", "routes.py", "service.py"}
 
@@ -96,7 +100,15 @@ def _imports(tree: ast.AST) -> Iterator[tuple[str, int]]:
 
 @pytest.mark.parametrize(
     ("package", "allowed"),
-    [("atelier_runtime", set()), ("atelier_sdk", {"httpx", "pathspec", "pydantic"})],
+    [
+        ("atelier_runtime", set()),
+        ("atelier_sdk", {"httpx", "pathspec", "pydantic"}),
+        # pandas and joblib, as the frameworks themselves, are imported where one needs them.
+        (
+            "atelier_serve",
+            {"numpy", "orjson", "starlette", "uvicorn", "yaml", "pandas", "joblib", "skops"} | FRAMEWORKS,
+        ),
+    ],
 )
 def test_light_packages_stay_light(package: str, allowed: set[str]) -> None:
     allowed = allowed | {package} | set(sys.stdlib_module_names)
@@ -320,6 +332,9 @@ def test_versions_agree() -> None:
     main = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     sdk = tomllib.loads((ROOT / "hub/sdk/pyproject.toml").read_text())["project"]
     assert f"atelier-sdk=={sdk['version']}" in main["dependencies"]
+    serve = tomllib.loads((ROOT / "hub/serve/pyproject.toml").read_text())["project"]
+    assert f"atelier-serve=={serve['version']}" in main["dependencies"]
+    assert main["requires-python"] == serve["requires-python"]
     assert main["requires-python"] == sdk["requires-python"]
     assert f"## {main['version']}" in (ROOT / "CHANGELOG.md").read_text()
 
@@ -330,15 +345,18 @@ def test_lock_is_whole() -> None:
     wanted = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
     wanted += [item for group in project["project"]["optional-dependencies"].values() for item in group]
     pinned = set(re.findall(r"^([a-z0-9-]+)==", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
-    names = {re.split(r"[\[<>=!~; ]", item)[0].lower().replace("_", "-") for item in wanted} - {"atelier-sdk"}
+    names = {re.split(r"[\[<>=!~; ]", item)[0].lower().replace("_", "-") for item in wanted} - {
+        "atelier-sdk",
+        "atelier-serve",
+    }
     fail(sorted(names - pinned), "Run `make lock`.")
 
 
 @pytest.fixture(scope="session")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
-    """Both wheels, built as for a release, by what is in them."""
+    """All wheels, built as for a release, by what is in them."""
     target = tmp_path_factory.mktemp("wheels")
-    for folder in (ROOT, ROOT / "hub" / "sdk"):
+    for folder in (ROOT, ROOT / "hub" / "sdk", ROOT / "hub" / "serve"):
         command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(target)]
         result = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
         assert result.returncode == 0, result.stdout + result.stderr
@@ -352,7 +370,10 @@ def test_wheels_hold_the_right_packages(wheels: dict[str, set[str]]) -> None:
     }
     sdk = {"atelier_sdk", "atelier_runtime"}
     assert found["atelier_sdk"] == sdk
-    assert {entry for entry in found["atelier_workspace"] if not entry.endswith(".data")} == set(PACKAGES) - sdk
+    assert found["atelier_serve"] == {"atelier_serve"}
+    assert {entry for entry in found["atelier_workspace"] if not entry.endswith(".data")} == (
+        set(PACKAGES) - sdk - {"atelier_serve"}
+    )
 
 
 def test_wheels_hold_every_file_of_the_packages(wheels: dict[str, set[str]]) -> None:
