@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -73,7 +74,9 @@ def run(platform: Settings, wanted: NewRun) -> dict[str, Any]:
     project = wanted.project or platform.project
     with _client(platform) as client, pack(file.parent) as snapshot:
         client.snapshots.upload(project, snapshot)
-        revision = client.revisions.create(project, path=file.name, document=document, snapshot=snapshot.digest)
+        revision = client.revisions.create(
+            project, path=_place(wanted.path), document=document, snapshot=snapshot.digest
+        )
         started = client.runs.create(
             project,
             revision=revision.id,
@@ -82,6 +85,11 @@ def run(platform: Settings, wanted: NewRun) -> dict[str, Any]:
             idempotency_key=wanted.idempotency_key,
         )
     return started.model_dump(mode="json") | {"left_out": snapshot.secrets}
+
+
+def _place(path: str) -> str:
+    """A path as revisions keep it: from the folder that the server shows, so that files of one name differ."""
+    return posixpath.normpath(path.strip("/"))
 
 
 def _document(file: Path, wanted: NewRun) -> tuple[Any, dict[str, Any]]:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from atelier_core.states import State
 from atelier_hub.auth import Access, require
@@ -32,6 +32,7 @@ Reader = Annotated[Access, Depends(require("runs:read"))]
 Writer = Annotated[Access, Depends(require("runs:write"))]
 Digest = Annotated[str, Path(pattern=DIGEST)]
 Id = Annotated[str, Path(min_length=1, max_length=64)]
+FilePath = Annotated[str, StringConstraints(pattern=r"^[^\x00]+$", max_length=1000)]
 StepName = Annotated[str, Path(min_length=1, max_length=200)]
 
 
@@ -132,11 +133,18 @@ def create_run(project: str, body: NewRun, ctx: Ctx, access: Writer) -> Run:
 
 @router.get("/projects/{project}/runs")
 def list_runs(
-    project: str, ctx: Ctx, access: Reader, paging: PagingQuery, state: Annotated[State | None, Query()] = None
+    project: str,
+    ctx: Ctx,
+    access: Reader,
+    paging: PagingQuery,
+    state: Annotated[State | None, Query()] = None,
+    path: Annotated[list[FilePath] | None, Query(max_length=10)] = None,
+    document: Annotated[str, Query(pattern=r"^[^\x00]*$", max_length=200)] = "",
 ) -> Page[Run]:
-    """The project's runs, newest first."""
+    """The project's runs, newest first; those of one file by the `path` it was stored under and its document's id."""
+    wanted = service.RunFilter(state, tuple(path or ()), document)
     with ctx.db.read() as session:
-        return service.run_page(session, project, state, paging)
+        return service.run_page(session, project, wanted, paging)
 
 
 @router.get("/projects/{project}/runs/{run}")

@@ -281,11 +281,26 @@ def cancel(session: Session, runs: Runs, actor: Actor, project: str, run: str) -
     return _run(row), list(touched.attempts)
 
 
-def run_page(session: Session, project: str, state: State | None, paging: Paging) -> Page[Run]:
+@dataclass(frozen=True)
+class RunFilter:
+    """Which runs: in this state; of revisions stored under one of these paths; of the document with this id."""
+
+    state: State | None = None
+    paths: tuple[str, ...] = ()
+    document: str = ""
+
+
+def run_page(session: Session, project: str, wanted: RunFilter, paging: Paging) -> Page[Run]:
     """The project's runs, newest first."""
     query = select(RunRow).where(RunRow.project == project)
-    if state is not None:
-        query = query.where(RunRow.state == state)
+    if wanted.state is not None:
+        query = query.where(RunRow.state == wanted.state)
+    if wanted.paths or wanted.document:
+        query = query.join(RevisionRow, RevisionRow.id == RunRow.revision)
+    if wanted.paths:
+        query = query.where(RevisionRow.path.in_(wanted.paths))
+    if wanted.document:
+        query = query.where(RevisionRow.document["id"].as_string() == wanted.document)
     page = fetch(session, query, [RunRow.created_us, RunRow.id], paging, convert=_run, descending=True)
     counts = store.count_steps(session, [run.id for run in page.items])
     for run in page.items:

@@ -7,7 +7,6 @@ import { JsonObject, number, object, text } from '../document/types';
 /** States after which nothing more happens. */
 export const FINAL: ReadonlySet<State> = new Set<State>(['done', 'failed', 'stopped', 'skipped']);
 const SETTLE = 150;
-const MOST_LOOKED_AT = 8;
 
 /** A run as it goes: its steps by node, kept true by the feed; after the platform was away it is read anew. */
 export class LiveRun implements IDisposable {
@@ -145,31 +144,19 @@ export class LiveRun implements IDisposable {
   private readonly _stepChanged = new Signal<this, string | null>(this);
 }
 
-/** The newest run of a pipeline, or null: its revision has the file's name and the document's own id. */
+/**
+ * The newest run of a pipeline, or null: its revision was stored under the file's path and holds the document's own
+ * id. Revisions used to be stored under the file's bare name.
+ */
 export async function newestRun(
   atelier: IAtelier,
   project: string,
   path: string,
   document: string
 ): Promise<Run | null> {
-  const params = { path: { project }, query: { limit: 100 } };
-  const [runs, revisions] = await Promise.all([
-    unwrap(atelier.rest.GET('/projects/{project}/runs', { params })),
-    unwrap(atelier.rest.GET('/projects/{project}/revisions', { params }))
-  ]);
-  const named = new Set(
-    revisions.items.filter(one => basename(one.path) === basename(path)).map(one => one.id)
-  );
-  const same = new Map<string, boolean>();
-  for (const run of runs.items.filter(one => named.has(one.revision))) {
-    if (!same.has(run.revision) && same.size < MOST_LOOKED_AT) {
-      same.set(run.revision, (await documentOf(atelier, run)).id === document);
-    }
-    if (same.get(run.revision)) {
-      return run;
-    }
-  }
-  return null;
+  const query = { path: [path, path.split('/').pop() ?? ''], document, limit: 1 };
+  const answer = atelier.rest.GET('/projects/{project}/runs', { params: { path: { project }, query } });
+  return (await unwrap(answer)).items[0] ?? null;
 }
 
 /** The document that a run was made of. */
@@ -179,8 +166,4 @@ export async function documentOf(atelier: IAtelier, run: Run): Promise<JsonObjec
     atelier.rest.GET('/projects/{project}/revisions/{revision}', { params: { path } })
   );
   return found.document as JsonObject;
-}
-
-function basename(path: string): string {
-  return path.split('/').pop() ?? '';
 }
