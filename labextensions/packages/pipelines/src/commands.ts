@@ -1,5 +1,6 @@
 import { ApiError, IAtelier, Run } from '@atelier/api';
-import { Notification, showErrorMessage } from '@jupyterlab/apputils';
+import { membershipOf, refusal } from '@atelier/ui';
+import { Dialog, Notification, showDialog, showErrorMessage } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
 import {
   copyIcon,
@@ -62,6 +63,8 @@ interface Verb {
   /** Whether it changes the pipeline. */
   changes?: boolean;
   enabled?: (view: PipelineView) => boolean;
+  /** Why this person may not; empty where they may. */
+  refused?: (view: PipelineView) => string;
   execute: (view: PipelineView) => unknown;
 }
 
@@ -72,11 +75,16 @@ export function addViewCommands(front: Front): void {
     commands.addCommand(verb.id, {
       label: verb.label,
       icon: verb.icon,
-      caption: verb.label,
+      caption: () => refusedBy(front, verb) || verb.label,
       describedBy: { args: { type: 'object', properties: {} } },
       isEnabled: () => {
         const view = front.view();
-        return view !== null && !(verb.changes && view.readOnly) && (verb.enabled?.(view) ?? true);
+        return (
+          view !== null &&
+          !(verb.changes && view.readOnly) &&
+          (verb.enabled?.(view) ?? true) &&
+          !refusedBy(front, verb)
+        );
       },
       execute: () => {
         const view = front.view();
@@ -87,6 +95,11 @@ export function addViewCommands(front: Front): void {
       commands.addKeyBinding({ command: verb.id, keys, selector: ON_CANVAS });
     }
   }
+}
+
+function refusedBy(front: Front, verb: Verb): string {
+  const view = front.view();
+  return (view && verb.refused?.(view)) ?? '';
 }
 
 function editing({ trans, services }: Front): Verb[] {
@@ -150,6 +163,7 @@ function editing({ trans, services }: Front): Verb[] {
       id: CommandIDs.run,
       label: trans.__('Run Pipeline…'),
       icon: runIcon,
+      refused: view => refusal(trans, membershipOf(view.atelier), 'member'),
       execute: view => run(view, services)
     }
   ];
@@ -233,9 +247,22 @@ async function run(view: PipelineView, services: Services): Promise<void> {
   }
   const { askRun } = await import('./lazy');
   const choice = await askRun({ ...services, view } as Panel);
-  if (choice) {
+  if (choice && (await mayBeSaved(view, services))) {
     await started(trans, () => view.run(choice.parameters, choice.on));
   }
+}
+
+/** Whether the file may be saved, which it must be to run; some people want to be asked. */
+async function mayBeSaved(view: PipelineView, { trans, settings }: Services): Promise<boolean> {
+  if (!view.file.dirty || settings.choices.saveBeforeRun === 'always') {
+    return true;
+  }
+  const answer = await showDialog({
+    title: trans.__('Save the pipeline?'),
+    body: trans.__('It was changed. What runs is the file, so it is saved first.'),
+    buttons: [Dialog.cancelButton(), Dialog.okButton({ label: trans.__('Save and Run') })]
+  });
+  return answer.button.accept;
 }
 
 /** Start something, and say what happened where it did not work. */

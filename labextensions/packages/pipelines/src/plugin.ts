@@ -1,5 +1,5 @@
 import { IAtelier } from '@atelier/api';
-import { DOMAIN } from '@atelier/ui';
+import { DOMAIN, membershipOf, translateSettings } from '@atelier/ui';
 import { ILayoutRestorer, JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { CommandToolbarButton, ICommandPalette, Toolbar, WidgetTracker } from '@jupyterlab/apputils';
 import { IEditorServices } from '@jupyterlab/codeeditor';
@@ -7,8 +7,10 @@ import { IDocumentManager } from '@jupyterlab/docmanager';
 import { DocumentRegistry } from '@jupyterlab/docregistry';
 import { IFileBrowserFactory } from '@jupyterlab/filebrowser';
 import { ILauncher } from '@jupyterlab/launcher';
+import { IMainMenu } from '@jupyterlab/mainmenu';
 import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
-import { ITranslator } from '@jupyterlab/translation';
+import { ISettingRegistry } from '@jupyterlab/settingregistry';
+import { ITranslator, TranslationBundle } from '@jupyterlab/translation';
 import { Widget } from '@lumino/widgets';
 
 import { addViewCommands, CommandIDs, Front } from './commands';
@@ -16,6 +18,7 @@ import { addCreate, addFileCommands } from './files';
 import { pipelineIcon } from './icons';
 import { TemplateCatalog } from './model/catalog';
 import { PipelineFileFactory } from './model/file';
+import { PipelineSettings, settingTexts } from './model/settings';
 import { PipelineView } from './model/view';
 import { Services } from './panels/services';
 import { addRevisions } from './revision';
@@ -30,7 +33,7 @@ export const pipelines: JupyterFrontEndPlugin<void> = {
   description: 'Opens pipelines on a canvas, runs them, and shows how the steps go.',
   autoStart: true,
   requires: [IAtelier, IDocumentManager, IEditorServices, IRenderMimeRegistry, ITranslator],
-  optional: [ILayoutRestorer, ICommandPalette, ILauncher, IFileBrowserFactory],
+  optional: [ILayoutRestorer, ICommandPalette, ILauncher, IFileBrowserFactory, ISettingRegistry, IMainMenu],
   activate: (
     app: JupyterFrontEnd,
     atelier: IAtelier,
@@ -41,11 +44,17 @@ export const pipelines: JupyterFrontEndPlugin<void> = {
     restorer: ILayoutRestorer | null,
     palette: ICommandPalette | null,
     launcher: ILauncher | null,
-    browser: IFileBrowserFactory | null
+    browser: IFileBrowserFactory | null,
+    registry: ISettingRegistry | null,
+    menu: IMainMenu | null
   ): void => {
     const trans = translator.load(DOMAIN);
     const { commands } = app;
-    const services: Services = { trans, translator, editors, rendermime, commands, documents };
+    const settings = new PipelineSettings();
+    if (registry) {
+      followSettings(app, registry, settings, trans);
+    }
+    const services: Services = { trans, translator, editors, rendermime, commands, documents, settings };
     const catalog = new TemplateCatalog(atelier);
     const tracker = new WidgetTracker<PipelineWidget>({ namespace: 'atelier-pipeline' });
     const front: Front = { commands, trans, services, view: () => frontView(app, tracker) };
@@ -53,7 +62,9 @@ export const pipelines: JupyterFrontEndPlugin<void> = {
     addCreate(front, { app, atelier, documents, browser }, FACTORY);
     addFileCommands(front, { app, atelier, documents, browser }, () => openWidgets(tracker));
     addRevisions(app, atelier, catalog, services);
-    register(app, services, tracker, context => new PipelineView(atelier, catalog, context));
+    register(app, services, tracker, context => new PipelineView(atelier, catalog, context, settings));
+    addUndo(menu);
+    membershipOf(atelier).changed.connect(() => commands.notifyCommandChanged(CommandIDs.run));
     offer(app, services, palette, launcher);
     void restorer?.restore(tracker, {
       command: 'docmanager:open',
@@ -62,6 +73,27 @@ export const pipelines: JupyterFrontEndPlugin<void> = {
     });
   }
 };
+
+function followSettings(
+  app: JupyterFrontEnd,
+  registry: ISettingRegistry,
+  settings: PipelineSettings,
+  trans: TranslationBundle
+): void {
+  translateSettings(registry, pipelines.id, settingTexts(trans));
+  void app.restored
+    .then(() => registry.load(pipelines.id))
+    .then(loaded => settings.follow(loaded))
+    .catch((error: unknown) => console.warn('The settings of pipelines are not there:', error));
+}
+
+/** Undo and redo in Lab's Edit menu are those of the pipeline where one is in front. */
+function addUndo(menu: IMainMenu | null): void {
+  const isEnabled = (widget: Widget): boolean =>
+    widget instanceof PipelineWidget && !widget.content.view.readOnly;
+  menu?.editMenu.undoers.undo.add({ id: CommandIDs.undo, isEnabled });
+  menu?.editMenu.undoers.redo.add({ id: CommandIDs.redo, isEnabled });
+}
 
 /** The pipelines that are open, the one in front first. */
 function openWidgets(tracker: WidgetTracker<PipelineWidget>): PipelineWidget[] {

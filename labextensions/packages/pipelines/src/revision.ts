@@ -40,7 +40,7 @@ export function addRevisions(
         localPath: `${run.name}.pipeline`,
         save: () => Promise.resolve()
       };
-      const view = new PipelineView(atelier, catalog, home);
+      const view = new PipelineView(atelier, catalog, home, services.settings);
       view.showRun(run);
       const content = new PipelineContent(view, services, Promise.resolve());
       const widget = new MainAreaWidget({ content });

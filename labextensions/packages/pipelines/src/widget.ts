@@ -54,6 +54,8 @@ export class PipelineContent extends Widget {
     view.file.documentChanged.connect(show);
     show();
     this.node.dataset.state = 'ready';
+    const { below } = this.services.settings.choices;
+    view.bottomTab = below === 'nothing' ? null : below;
     void view.check();
     void view.restoreRun().catch(() => undefined);
   }

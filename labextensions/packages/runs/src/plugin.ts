@@ -1,9 +1,9 @@
 import { IAtelier, Run } from '@atelier/api';
-import { DOMAIN, LazyPanel, runsIcon } from '@atelier/ui';
+import { DOMAIN, LazyPanel, runsIcon, SettingTexts, translateSettings } from '@atelier/ui';
 import { ILayoutRestorer, JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ICommandPalette, MainAreaWidget, WidgetTracker } from '@jupyterlab/apputils';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
-import { ITranslator, nullTranslator } from '@jupyterlab/translation';
+import { ITranslator, nullTranslator, TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
 import { RunActions } from './actions';
@@ -42,7 +42,7 @@ export const runs: JupyterFrontEndPlugin<void> = {
     palette?.addItem({ command: CommandIDs.compare, category });
     restore(app, restorer, pages, CommandIDs.open);
     restore(app, restorer, comparisons, CommandIDs.compare);
-    follow(new Notices(atelier, app.commands, trans), settings);
+    follow(new Notices(atelier, app.commands, trans), settings, trans);
   }
 };
 
@@ -109,10 +109,26 @@ function addMenu(app: JupyterFrontEnd): void {
   );
 }
 
-function follow(notices: Notices, settings: ISettingRegistry | null): void {
+function settingTexts(trans: TranslationBundle): SettingTexts {
+  return {
+    title: trans.__('Atelier Runs'),
+    description: trans.__('Runs of pipelines.'),
+    properties: {
+      notify: [
+        trans.__('Tell when my runs end'),
+        trans.__(
+          'all: a notice for each run of yours that ends; failed: only for those that fail; none: never.'
+        )
+      ]
+    }
+  };
+}
+
+function follow(notices: Notices, settings: ISettingRegistry | null, trans: TranslationBundle): void {
   if (!settings) {
     return;
   }
+  translateSettings(settings, runs.id, settingTexts(trans));
   void settings
     .load(runs.id)
     .then(loaded => {

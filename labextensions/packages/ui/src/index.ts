@@ -9,6 +9,7 @@ export * from './list';
 export * from './membership';
 export * from './notice';
 export * from './reason';
+export * from './settings';
 export * from './state';
 export * from './time';
 export * from './widget';

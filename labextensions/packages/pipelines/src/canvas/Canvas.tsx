@@ -231,10 +231,13 @@ function focusClicked(event: React.MouseEvent<HTMLElement>): void {
 }
 
 function Flow(): React.JSX.Element {
-  const { view, trans } = usePanel();
+  const { view, trans, settings } = usePanel();
   const root = useRef<HTMLDivElement>(null);
+  const { snapToGrid, overview } = useSignalValue(settings.changed, () => settings.choices);
   const { nodes, edges, detail, setDragged } = useDrawn(view);
   const tiny = useStore(isTiny);
+  // Else the first step would not stay where it was dropped.
+  const [fitted] = useState(() => view.document.nodes.length > 0);
   const changes = useChanges(view, setDragged);
   const { isValid, onConnect, onConnectEnd } = useConnect(view);
   const readOnly = useSignalValue(view.changed, () => view.readOnly);
@@ -269,9 +272,9 @@ function Flow(): React.JSX.Element {
         onlyRenderVisibleElements
         minZoom={0.05}
         maxZoom={2}
-        snapToGrid
+        snapToGrid={snapToGrid}
         snapGrid={SNAP}
-        fitView
+        fitView={fitted}
         fitViewOptions={FIT}
         defaultEdgeOptions={EDGE_OPTIONS}
         proOptions={ATTRIBUTION}
@@ -280,7 +283,7 @@ function Flow(): React.JSX.Element {
         {detail === 'many' && <FarEdges nodes={nodes} />}
         <Background gap={20} />
         <Controls showInteractive={false} aria-label={trans.__('Zoom')} />
-        {nodes.length >= MINIMAP_FROM && (
+        {(overview === 'always' || (overview === 'large' && nodes.length >= MINIMAP_FROM)) && (
           <MiniMap pannable zoomable nodeStrokeWidth={NODE_WIDTH / 40} ariaLabel={trans.__('Overview')} />
         )}
         <FlowPanel position="top-center">

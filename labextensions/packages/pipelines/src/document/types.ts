@@ -61,6 +61,8 @@ export interface RunParameter {
   enum?: PartialJSONValue[];
   minimum?: number;
   maximum?: number;
+  /** How it is shown, as in the parameters of templates. */
+  'x-ui'?: JsonObject;
 }
 
 /** The value as an object, empty where it is none. */

@@ -10,6 +10,7 @@ import { Json } from '../document/types';
 import { TemplateCatalog } from './catalog';
 import { PipelineFile } from './file';
 import { FINAL, LiveRun, newestRun } from './live';
+import { PipelineSettings } from './settings';
 
 /** Where a pipeline comes from: an open file, or a revision that only is looked at. */
 export interface Home {
@@ -42,7 +43,8 @@ export class PipelineView implements IDisposable {
   constructor(
     readonly atelier: IAtelier,
     readonly catalog: TemplateCatalog,
-    readonly context: Home
+    readonly context: Home,
+    readonly settings: PipelineSettings
   ) {
     this.file.documentChanged.connect(this.onDocument, this);
     atelier.feed.stateChanged.connect(this.onFeed, this);
@@ -250,7 +252,9 @@ export class PipelineView implements IDisposable {
       }
     }
     this._changed.emit();
-    this.checkSoon();
+    if (this.settings.choices.checkWhileEditing) {
+      this.checkSoon();
+    }
   }
 
   private commentIds(): string[] {

@@ -1,4 +1,4 @@
-import { isFinal, StateBadge, TextButton } from '@atelier/ui';
+import { isFinal, refusal, StateBadge, TextButton, useMembership } from '@atelier/ui';
 import { stopIcon } from '@jupyterlab/ui-components';
 import { showErrorMessage } from '@jupyterlab/apputils';
 import React from 'react';
@@ -11,6 +11,7 @@ import { usePanel } from './services';
 export function RunBar(): React.JSX.Element | null {
   const { view, trans, commands } = usePanel();
   const run = useSignalValue(view.changed, () => view.live?.run ?? null);
+  const refused = refusal(trans, useMembership(view.atelier), 'member');
   if (!run) {
     return null;
   }
@@ -31,6 +32,8 @@ export function RunBar(): React.JSX.Element | null {
         <TextButton
           icon={stopIcon}
           label={trans.__('Cancel')}
+          disabled={Boolean(refused)}
+          title={refused}
           onClick={() => {
             view.live?.cancel().catch((error: Error) => showErrorMessage(trans.__('Not cancelled'), error));
           }}

@@ -3,7 +3,8 @@ import { HTMLSelect } from '@jupyterlab/ui-components';
 import { RJSFSchema, UiSchema } from '@rjsf/utils';
 import React, { useState } from 'react';
 
-import { Json, JsonObject, RunParameter } from '../document/types';
+import { Json, JsonObject, RunParameter, text } from '../document/types';
+import { hintsOf } from '../model/parameters';
 import { Form } from './form/Form';
 import { uiOf } from './form/schema';
 import { Panel, PanelContext } from './services';
@@ -16,7 +17,8 @@ export interface RunChoice {
 
 /** Ask for what a run takes; null where the person thought better of it. */
 export async function askRun(panel: Panel): Promise<RunChoice | null> {
-  const body = new RunBody(panel);
+  const hints = await hintsOf(panel.view.document, panel.view.catalog);
+  const body = new RunBody(panel, hints);
   const result = await showDialog({
     title: panel.trans.__('Run the pipeline'),
     body,
@@ -27,7 +29,10 @@ export async function askRun(panel: Panel): Promise<RunChoice | null> {
 }
 
 class RunBody extends ReactWidget implements Dialog.IBodyWidget<RunChoice> {
-  constructor(private readonly panel: Panel) {
+  constructor(
+    private readonly panel: Panel,
+    private readonly hints: ReadonlyMap<string, JsonObject>
+  ) {
     super();
     this.addClass('at-RunDialog');
     const { backends } = panel.view.catalog;
@@ -50,6 +55,7 @@ class RunBody extends ReactWidget implements Dialog.IBodyWidget<RunChoice> {
       <PanelContext.Provider value={this.panel}>
         <RunForm
           parameters={this.parameters}
+          hints={this.hints}
           data={this.data}
           on={this.choice.on}
           onData={data => (this.data = data)}
@@ -89,7 +95,20 @@ function read(parameters: RunParameter[], name: string, value: Json): Json {
   }
 }
 
-function schemaOf(parameters: RunParameter[]): { schema: RJSFSchema; uiSchema: UiSchema } {
+// A field for run-time parameters has no limits of its own, so sliders stay with the steps.
+const SHOWN_AS = new Set(['code', 'textarea', 'password', 'file']);
+
+function hintOf(one: RunParameter, hints: ReadonlyMap<string, JsonObject>): JsonObject {
+  const hint = one['x-ui'] ?? hints.get(one.name) ?? {};
+  const plain = one.type === 'array' || one.type === 'object';
+  const widget = plain ? 'textarea' : SHOWN_AS.has(text(hint.widget)) ? hint.widget : '';
+  return { ...hint, widget, picker: plain ? '' : hint.picker };
+}
+
+function schemaOf(
+  parameters: RunParameter[],
+  hints: ReadonlyMap<string, JsonObject>
+): { schema: RJSFSchema; uiSchema: UiSchema } {
   const properties: Record<string, JsonObject> = {};
   const uiSchema: UiSchema = {};
   for (const one of parameters) {
@@ -102,7 +121,7 @@ function schemaOf(parameters: RunParameter[]): { schema: RJSFSchema; uiSchema: U
       }
     }
     properties[name] = schema;
-    uiSchema[name] = uiOf(schema);
+    uiSchema[name] = uiOf({ ...schema, 'x-ui': hintOf(one, hints) });
   }
   const required = parameters.filter(one => one.required).map(one => one.name);
   return { schema: { type: 'object', properties, required } as RJSFSchema, uiSchema };
@@ -110,6 +129,7 @@ function schemaOf(parameters: RunParameter[]): { schema: RJSFSchema; uiSchema: U
 
 function RunForm(props: {
   parameters: RunParameter[];
+  hints: ReadonlyMap<string, JsonObject>;
   data: JsonObject;
   on: string;
   onData: (data: JsonObject) => void;
@@ -118,7 +138,7 @@ function RunForm(props: {
   const { trans, view } = React.useContext(PanelContext) as Panel;
   const [data, setData] = useState(props.data);
   const [on, setOn] = useState(props.on);
-  const [{ schema, uiSchema }] = useState(() => schemaOf(props.parameters));
+  const [{ schema, uiSchema }] = useState(() => schemaOf(props.parameters, props.hints));
   const { backends } = view.catalog;
   return (
     <>

@@ -5,6 +5,7 @@ import { IDocumentManager } from '@jupyterlab/docmanager';
 import { CommandRegistry } from '@lumino/commands';
 import { createContext, useContext } from 'react';
 
+import { PipelineSettings } from '../model/settings';
 import { PipelineView } from '../model/view';
 
 /** What Lab lends to the panels of a canvas. */
@@ -15,6 +16,7 @@ export interface Services {
   readonly rendermime: IRenderMimeRegistry;
   readonly commands: CommandRegistry;
   readonly documents: IDocumentManager;
+  readonly settings: PipelineSettings;
 }
 
 /** A view and what Lab lends to it. */

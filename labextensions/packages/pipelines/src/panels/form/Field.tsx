@@ -1,6 +1,6 @@
 import { IconButton } from '@atelier/ui';
-import { codeIcon } from '@jupyterlab/ui-components';
-import { FieldTemplateProps } from '@rjsf/utils';
+import { codeIcon, deleteIcon } from '@jupyterlab/ui-components';
+import { ADDITIONAL_PROPERTY_FLAG, FieldTemplateProps } from '@rjsf/utils';
 import React, { useEffect, useRef } from 'react';
 
 import { usePanel } from '../services';
@@ -15,49 +15,138 @@ export interface FormContext {
   focus: string;
 }
 
-/** One field: its label, what it is for, and what is wrong with it. */
-export function ParameterField(props: FieldTemplateProps): React.JSX.Element {
-  const { id, label, schema, rawErrors, required, children, uiSchema } = props;
-  const context = props.formContext as FormContext | undefined;
-  const name = id.replace(/^[^_]*_?/, '');
-  const options = (uiSchema?.['ui:options'] ?? {}) as { canBeVariable?: boolean };
+/** Where in the form's data a field stands: `name`, or `name_part` inside of another. */
+function placeOf(id: string): string {
+  return id.replace(/^[^_]*_?/, '');
+}
+
+function useAskedFor(asked: boolean): React.RefObject<HTMLDivElement> {
   const root = useRef<HTMLDivElement>(null);
-  const focused = context?.focus === name;
   useEffect(() => {
-    if (focused) {
+    if (asked) {
       root.current?.scrollIntoView({ block: 'nearest' });
       root.current?.querySelector<HTMLElement>('input, select, textarea, .cm-content')?.focus();
     }
-  }, [focused]);
+  }, [asked]);
+  return root;
+}
+
+/** One field: its label, what it is for, and what is wrong with it. */
+export function ParameterField(props: FieldTemplateProps): React.JSX.Element {
+  const { id, schema, rawErrors, children } = props;
+  const context = props.formContext as Partial<FormContext> | undefined;
+  const name = placeOf(id);
+  const root = useAskedFor(!!name && context?.focus === name);
+  if (!name || props.hidden) {
+    return <div hidden={props.hidden}>{children}</div>;
+  }
   const plain = schema.type !== 'object' && schema.type !== 'array';
   const error = rawErrors?.[0];
+  const kind = error ? 'at-Field at-mod-error' : 'at-Field';
   return (
-    <div ref={root} className={error ? 'at-Field at-mod-error' : 'at-Field'} data-field={name}>
-      <div className="at-Field-head">
-        {plain && (
-          <label className="at-Field-label" htmlFor={id}>
-            {label}
-            {required && <span aria-hidden="true"> *</span>}
-          </label>
-        )}
-        {options.canBeVariable && context && <VariableButton name={name} context={context} />}
-      </div>
-      <div className="at-Field-input">{children}</div>
+    <div ref={root} className={plain ? kind : `${kind} at-mod-nested`} data-field={name}>
+      {ADDITIONAL_PROPERTY_FLAG in schema ? (
+        <NamedValue {...props} />
+      ) : (
+        <>
+          <Head {...props} name={name} context={context} plain={plain} />
+          {!plain && <Description {...props} />}
+          <div className="at-Field-input">{children}</div>
+        </>
+      )}
       {error && (
         <div className="at-Field-error" role="alert" id={`${id}__error`}>
           {error}
         </div>
       )}
-      {plain && schema.description && (
-        <div className="at-Field-description" id={`${id}__description`}>
-          {schema.description}
-        </div>
+      {plain && <Description {...props} />}
+    </div>
+  );
+}
+
+function Description({ id, schema }: FieldTemplateProps): React.JSX.Element | null {
+  return schema.description ? (
+    <div className="at-Field-description" id={`${id}__description`}>
+      {schema.description}
+    </div>
+  ) : null;
+}
+
+/** The label; an item of a list has one for screen readers only. */
+function Head(
+  props: FieldTemplateProps & { name: string; context: Partial<FormContext> | undefined; plain: boolean }
+): React.JSX.Element {
+  const { trans } = usePanel();
+  const { id, label, required, uiSchema, name, context, plain } = props;
+  const options = (uiSchema?.['ui:options'] ?? {}) as { canBeVariable?: boolean };
+  const [, index] = /_(\d+)$/.exec(id) ?? [];
+  if (index !== undefined) {
+    return plain ? (
+      <label className="at-visually-hidden" htmlFor={id}>
+        {trans.__('Item %1', Number(index) + 1)}
+      </label>
+    ) : (
+      <div className="at-Field-label at-Quiet">{trans.__('Item %1', Number(index) + 1)}</div>
+    );
+  }
+  const star = required && <span aria-hidden="true"> *</span>;
+  const { variables, setVariable } = context ?? {};
+  return (
+    <div className="at-Field-head">
+      {plain ? (
+        <label className="at-Field-label" htmlFor={id}>
+          {label}
+          {star}
+        </label>
+      ) : (
+        <span className="at-Field-label">
+          {label}
+          {star}
+        </span>
+      )}
+      {options.canBeVariable && variables && setVariable && (
+        <VariableButton name={name} context={{ variables, setVariable }} />
       )}
     </div>
   );
 }
 
-function VariableButton(props: { name: string; context: FormContext }): React.JSX.Element {
+/** A value under a name that the person gives it. */
+function NamedValue(props: FieldTemplateProps): React.JSX.Element {
+  const { trans } = usePanel();
+  const { id, label, children, onKeyChange, onDropPropertyClick } = props;
+  const fixed = props.readonly || props.disabled;
+  return (
+    <div className="at-NamedValue">
+      <input
+        key={label}
+        className="jp-mod-styled at-NamedValue-name"
+        aria-label={trans.__('Name')}
+        defaultValue={label}
+        readOnly={fixed}
+        onBlur={event => event.target.value !== label && onKeyChange(event.target.value)}
+      />
+      <div className="at-NamedValue-value">
+        <label className="at-visually-hidden" htmlFor={id}>
+          {trans.__('Value of %1', label)}
+        </label>
+        {children}
+      </div>
+      {!fixed && (
+        <IconButton
+          icon={deleteIcon}
+          label={trans.__('Remove %1', label)}
+          onClick={() => onDropPropertyClick(label)()}
+        />
+      )}
+    </div>
+  );
+}
+
+function VariableButton(props: {
+  name: string;
+  context: Pick<FormContext, 'variables' | 'setVariable'>;
+}): React.JSX.Element {
   const { trans } = usePanel();
   const { name, context } = props;
   const on = context.variables.has(name);

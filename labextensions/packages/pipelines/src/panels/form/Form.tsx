@@ -4,15 +4,23 @@ import { ErrorSchema, RJSFSchema, UiSchema } from '@rjsf/utils';
 import validator from '@rjsf/validator-ajv8';
 import React, { useId, useMemo } from 'react';
 
-import { JsonObject } from '../../document/types';
+import { Json, JsonObject, object } from '../../document/types';
 import { usePanel } from '../services';
-import { FormContext } from './Field';
+import { FormContext, ParameterField } from './Field';
+import { translated } from './messages';
+import { ListTemplate, ObjectTemplate } from './templates';
 import { WIDGETS } from './widgets';
 
 // Lab types its form for read-only JSON alone, which the form library's own parts do not fit.
 const LabForm = FormComponent as unknown as React.FunctionComponent<
   FormProps & FormComponent.ILabCustomizerProps
 >;
+
+const TEMPLATES = {
+  FieldTemplate: ParameterField,
+  ArrayFieldTemplate: ListTemplate,
+  ObjectFieldTemplate: ObjectTemplate
+};
 
 /** A form of Lab's own kind; `onChange` hears only of fields that changed. */
 export function Form(props: {
@@ -24,7 +32,7 @@ export function Form(props: {
   readOnly: boolean;
   onChange: (changed: JsonObject) => void;
 }): React.JSX.Element {
-  const { translator } = usePanel();
+  const { trans, translator } = usePanel();
   const { schema, data, errors } = props;
   const prefix = `f${useId().replace(/\W/g, '')}`;
   const extraErrors = useMemo(() => {
@@ -45,16 +53,17 @@ export function Form(props: {
       formData={data}
       formContext={props.context ?? { defaultFormData: {} }}
       validator={validator}
+      templates={TEMPLATES}
       widgets={WIDGETS}
       liveValidate
       showErrorList={false}
       extraErrors={extraErrors}
+      transformErrors={found => translated(trans, found)}
       readonly={props.readOnly}
       translator={translator}
-      buttonStyle="icons"
       idPrefix={prefix}
       onChange={event => {
-        const after = (event.formData ?? {}) as JsonObject;
+        const after = withTexts(schema, (event.formData ?? {}) as JsonObject);
         const changed = changes(data, after);
         if (Object.keys(changed).length) {
           props.onChange(changed);
@@ -62,6 +71,17 @@ export function Form(props: {
       }}
     />
   );
+}
+
+/** A new item of a list of texts is an empty text, not nothing at all. */
+function withTexts(schema: RJSFSchema, data: JsonObject): JsonObject {
+  return Object.fromEntries(
+    Object.entries(data).map(([name, value]) => {
+      const field = schema.properties?.[name] as JsonObject | undefined;
+      const texts = Array.isArray(value) && object(field?.items).type === 'string';
+      return [name, texts ? (value as Json[]).map(item => item ?? '') : value];
+    })
+  ) as JsonObject;
 }
 
 function changes(before: JsonObject, after: JsonObject): JsonObject {

@@ -1,7 +1,7 @@
 import { RJSFSchema, UiSchema } from '@rjsf/utils';
 
 import { Json, JsonObject, number, object, text } from '../../document/types';
-import { ParameterField } from './Field';
+import { isPickerKind } from '../../model/offers';
 
 /** Some parameters that belong together. */
 export interface Group {
@@ -61,6 +61,7 @@ function withoutHint(schema: JsonObject): JsonObject {
 }
 
 const WIDGETS: Readonly<Record<string, string>> = {
+  text: 'text',
   textarea: 'textarea',
   code: 'code',
   select: 'select',
@@ -71,25 +72,45 @@ const WIDGETS: Readonly<Record<string, string>> = {
   file: 'file'
 };
 
-/** How a field is shown. */
+/** How a field is shown, by its `x-ui`; the same for what is inside of it. */
 export function uiOf(schema: JsonObject, canBeVariable = false): UiSchema {
   const hint = object(schema['x-ui']);
   const picker = text(hint.picker);
-  const own = WIDGETS[text(hint.widget)];
   const ui: UiSchema = {
-    'ui:FieldTemplate': ParameterField,
-    'ui:options': { canBeVariable, language: text(hint.language), picker }
+    'ui:options': {
+      canBeVariable,
+      language: text(hint.language),
+      picker,
+      files: hint.widget === 'file'
+    }
   };
-  if (schema.type === 'boolean') {
-    ui['ui:widget'] = 'switch';
-  } else if (picker === 'file') {
-    ui['ui:widget'] = 'file';
-  } else if (picker) {
-    ui['ui:widget'] = 'suggest';
-  } else if (own) {
-    ui['ui:widget'] = own;
+  const widget = widgetOf(schema, picker, text(hint.widget));
+  if (widget) {
+    ui['ui:widget'] = widget;
+  }
+  for (const [name, inner] of Object.entries(object(schema.properties))) {
+    ui[name] = uiOf(object(inner));
+  }
+  if (schema.items) {
+    ui.items = uiOf(object(schema.items));
+  }
+  if (schema.additionalProperties) {
+    ui.additionalProperties = uiOf(object(schema.additionalProperties as Json));
   }
   return ui;
+}
+
+function widgetOf(schema: JsonObject, picker: string, widget: string): string {
+  if (schema.type === 'boolean') {
+    return 'switch';
+  }
+  if (schema.type === 'array' || schema.type === 'object') {
+    return '';
+  }
+  if (isPickerKind(picker)) {
+    return 'picker';
+  }
+  return picker === 'file' ? 'file' : (WIDGETS[widget] ?? '');
 }
 
 /** The value of a field for its form: what Elyra keeps as JSON text is read where the schema wants more than text. */

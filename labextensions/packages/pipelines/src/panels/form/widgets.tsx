@@ -3,9 +3,11 @@ import { RegistryWidgetsType, WidgetProps } from '@rjsf/utils';
 import { folderIcon } from '@jupyterlab/ui-components';
 import React from 'react';
 
+import { PickerKind } from '../../model/offers';
 import { usePanel } from '../services';
 import { CodeWidget } from './CodeWidget';
 import { chooseFile } from './chooseFile';
+import { Picker } from './Picker';
 
 /** On or off. */
 function SwitchWidget(props: WidgetProps): React.JSX.Element {
@@ -49,38 +51,40 @@ function SliderWidget(props: WidgetProps): React.JSX.Element {
   );
 }
 
-/** A text with suggestions: what a picker offers. */
-function SuggestWidget(props: WidgetProps): React.JSX.Element {
-  const { view } = usePanel();
+/** What a picker offers; where files are taken, too, also Lab's file dialog. */
+function PickerWidget(props: WidgetProps): React.JSX.Element {
   const { id, value, options, disabled, readonly, onChange, placeholder } = props;
-  const offered = options.picker === 'image' ? view.catalog.images : [];
+  const fixed = !!(disabled || readonly);
   return (
-    <>
-      <input
+    <span className="at-File">
+      <Picker
         id={id}
-        className="jp-mod-styled"
-        list={`${id}-offered`}
+        kind={options.picker as PickerKind}
         value={typeof value === 'string' ? value : ''}
         placeholder={placeholder}
-        disabled={disabled || readonly}
-        onChange={event => onChange(event.target.value || undefined)}
+        disabled={fixed}
+        onChange={onChange}
       />
-      <datalist id={`${id}-offered`}>
-        {offered.map(one => (
-          <option key={one.name} value={one.name}>
-            {one.description}
-          </option>
-        ))}
-      </datalist>
-    </>
+      {options.files === true && <FileButton disabled={fixed} onChange={onChange} />}
+    </span>
+  );
+}
+
+function FileButton(props: { disabled: boolean; onChange: (path: string) => void }): React.JSX.Element {
+  const panel = usePanel();
+  return (
+    <IconButton
+      icon={folderIcon}
+      label={panel.trans.__('Choose a file')}
+      disabled={props.disabled}
+      onClick={() => void chooseFile(panel).then(path => path && props.onChange(path))}
+    />
   );
 }
 
 /** A path from the pipeline's folder, with Lab's file dialog. */
 function FileWidget(props: WidgetProps): React.JSX.Element {
-  const panel = usePanel();
   const { id, value, disabled, readonly, onChange } = props;
-  const title = panel.trans.__('Choose a file');
   return (
     <span className="at-File">
       <input
@@ -90,12 +94,7 @@ function FileWidget(props: WidgetProps): React.JSX.Element {
         disabled={disabled || readonly}
         onChange={event => onChange(event.target.value || undefined)}
       />
-      <IconButton
-        icon={folderIcon}
-        label={title}
-        disabled={disabled || readonly}
-        onClick={() => void chooseFile(panel).then(path => path && onChange(path))}
-      />
+      <FileButton disabled={!!(disabled || readonly)} onChange={onChange} />
     </span>
   );
 }
@@ -104,7 +103,7 @@ function FileWidget(props: WidgetProps): React.JSX.Element {
 export const WIDGETS: RegistryWidgetsType = {
   switch: SwitchWidget,
   slider: SliderWidget,
-  suggest: SuggestWidget,
+  picker: PickerWidget,
   file: FileWidget,
   code: CodeWidget
 };

@@ -9,6 +9,7 @@ import { Form } from '../form/Form';
 import { uiOf } from '../form/schema';
 import { Section } from '../Section';
 import { usePanel } from '../services';
+import { FlavorChoice } from './FlavorChoice';
 import { StepFormProps } from './StepHead';
 
 /** Where a field of the form is kept in `app_data.atelier`. */
@@ -56,7 +57,7 @@ function schemaOf(trans: TranslationBundle, withImage: boolean): RJSFSchema {
     secrets: {
       type: 'object',
       title: trans.__('Secrets: variable and name of the secret'),
-      additionalProperties: { type: 'string' }
+      additionalProperties: { type: 'string', 'x-ui': { picker: 'secret' } }
     }
   };
   if (!withImage) {
@@ -67,9 +68,7 @@ function schemaOf(trans: TranslationBundle, withImage: boolean): RJSFSchema {
 
 function uiSchemaOf(schema: RJSFSchema): UiSchema {
   const fields = Object.entries(schema.properties as Record<string, JsonObject>);
-  return Object.fromEntries(
-    fields.filter(([, one]) => one.type !== 'object').map(([name, one]) => [name, uiOf(one)])
-  );
+  return Object.fromEntries(fields.map(([name, one]) => [name, uiOf(one)]));
 }
 
 function dataOf(ours: JsonObject): JsonObject {
@@ -119,6 +118,7 @@ export function AdvancedForm(props: StepFormProps & { withoutImage?: boolean }):
       closed
       force={!!focus && FOCUSES.has(focus.split('.')[0])}
     >
+      {!readOnly && <FlavorChoice node={node} />}
       <Form
         schema={schema}
         uiSchema={uiSchema}

@@ -38,13 +38,9 @@ function schemaOf(trans: TranslationBundle): RJSFSchema {
   return { type: 'object', required: ['filename'], properties } as RJSFSchema;
 }
 
-const UNNAMED_ITEMS: UiSchema = { items: { 'ui:options': { label: false } } };
-
 function uiSchemaOf(schema: RJSFSchema): UiSchema {
   const fields = Object.entries(schema.properties as Record<string, JsonObject>);
-  return Object.fromEntries(
-    fields.map(([name, one]) => [name, one.type === 'array' ? UNNAMED_ITEMS : uiOf(one)])
-  );
+  return Object.fromEntries(fields.map(([name, one]) => [name, uiOf(one)]));
 }
 
 function dataOf(node: PipelineNode, names: string[]): JsonObject {
