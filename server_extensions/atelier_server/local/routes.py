@@ -17,12 +17,20 @@ from atelier_server.local.ports import KINDS, guess
 from atelier_server.settings import Settings
 
 
-class Path(BaseModel):
-    """A path as Lab writes it."""
-
+class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
+
+class Path(_Body):
+    """A path as Lab writes it."""
+
     path: str = Field(min_length=1, max_length=1000)
+
+
+class Transfer(_Body):
+    """Something on its way."""
+
+    id: str = Field(min_length=1, max_length=64)
 
 
 class _LocalHandler(OwnerHandler):
@@ -68,22 +76,32 @@ class PortsHandler(_LocalHandler):
         await self.answer(lambda: ports(self.platform, path))
 
 
-class DatasetHandler(_LocalHandler):
-    """Files of this machine as a version of a dataset."""
-
+class _SendingHandler(_LocalHandler):
     def initialize(self, platform: Settings, sendings: Sendings) -> None:  # type: ignore[override]
         """`sendings` is shared by all requests."""
         super().initialize(platform)
         self._sendings = sendings
 
+
+class DatasetHandler(_SendingHandler):
+    """Files of this machine as a version of a dataset."""
+
     async def post(self) -> None:
-        """`{path, name, project, note, description, tags}` → `{id, state, sent, size, version, error}`."""
+        """`{path, name, project, note, description, tags, new}` → `{id, state, sent, size, version, error}`."""
         wanted = self.body(NewVersion)
         await self.answer(lambda: self._sendings.start(wanted))
 
     async def get(self) -> None:
         """`?id=` → how far it is."""
         self.finish(self._sendings.get(self.get_query_argument("id")))
+
+
+class CancelDatasetHandler(_SendingHandler):
+    """An end to sending."""
+
+    async def post(self) -> None:
+        """`{id}` → how far it was."""
+        self.finish(self._sendings.cancel(self.body(Transfer).id))
 
 
 class DemoHandler(_LocalHandler):
@@ -114,4 +132,8 @@ def routes(platform: Settings) -> list[tuple[str, type[OwnerHandler], dict[str, 
     }
     plain = [(rf"atelier/local/{name}", handler, {"platform": platform}) for name, handler in handlers.items()]
     sending: dict[str, Any] = {"platform": platform, "sendings": Sendings(platform)}
-    return [*plain, (r"atelier/local/dataset", DatasetHandler, sending)]
+    return [
+        *plain,
+        (r"atelier/local/dataset", DatasetHandler, sending),
+        (r"atelier/local/dataset/cancel", CancelDatasetHandler, sending),
+    ]

@@ -3,7 +3,7 @@ import { closeIcon } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
 import { DatasetsModel } from './model';
-import { Upload } from './upload';
+import { Transfer } from './transfer';
 
 /** What is on its way, with how far it is. */
 export function Uploads({ model }: { model: DatasetsModel }): JSX.Element | null {
@@ -20,7 +20,7 @@ export function Uploads({ model }: { model: DatasetsModel }): JSX.Element | null
   );
 }
 
-function OneUpload({ upload, onForget }: { upload: Upload; onForget: () => void }): JSX.Element {
+function OneUpload({ upload, onForget }: { upload: Transfer; onForget: () => void }): JSX.Element {
   const trans = useTrans();
   const failed = upload.state === 'failed';
   const { message, hint } = describe(upload.error ?? '');
@@ -45,7 +45,7 @@ function OneUpload({ upload, onForget }: { upload: Upload; onForget: () => void 
   );
 }
 
-function words(trans: ReturnType<typeof useTrans>, upload: Upload): string {
+function words(trans: ReturnType<typeof useTrans>, upload: Transfer): string {
   const far = [bytesText(upload.at), bytesText(upload.total)] as const;
   return upload.state === 'reading'
     ? trans.__('Reading: %1 of %2', ...far)

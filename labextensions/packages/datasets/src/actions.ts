@@ -1,18 +1,15 @@
 import { ApiError } from '@atelier/api';
 import { orSay } from '@atelier/ui';
 import { Dialog, showDialog } from '@jupyterlab/apputils';
-import { Contents } from '@jupyterlab/services';
 import { TranslationBundle } from '@jupyterlab/translation';
 
 import { askWhat, Start, Wish } from './dialogs';
 import { Dataset, DatasetsClient, DatasetsModel, Version } from './model';
-import { fromWorkspace, Source } from './sources';
 
 /** What people do with datasets; each says by itself what went wrong. */
 export class DatasetActions {
   constructor(
     private readonly model: DatasetsModel,
-    private readonly contents: Contents.IManager,
     private readonly trans: TranslationBundle
   ) {}
 
@@ -22,16 +19,10 @@ export class DatasetActions {
     if (!wish) {
       return '';
     }
-    const done = await orSay(this.trans.__('It could not be registered'), async () => {
-      const sources = wish.kind === 'uri' ? [] : await this.sourcesOf(wish);
-      if (!start.dataset) {
-        const { name, description, tags } = wish;
-        await client.create({ name, description, tags });
-      }
-      await (wish.kind === 'uri'
-        ? client.addVersion(wish.name, { uri: wish.uri })
-        : void this.model.upload(client, wish.name, sources));
-    });
+    const isNew = !start.dataset;
+    const done = await orSay(this.trans.__('It could not be registered'), () =>
+      wish.kind === 'workspace' ? this.sendOwn(wish, client, isNew) : this.sendTheirs(wish, client, isNew)
+    );
     return done ? wish.name : '';
   }
 
@@ -81,11 +72,28 @@ export class DatasetActions {
     return answer.button.accept;
   }
 
-  private async sourcesOf(wish: Wish): Promise<Source[]> {
-    const sources = wish.kind === 'workspace' ? await fromWorkspace(this.contents, wish.path) : wish.chosen;
-    if (sources.length === 0) {
+  /** What the server has, it sends by itself. */
+  private async sendOwn(wish: Wish, client: DatasetsClient, isNew: boolean): Promise<void> {
+    const { path, name, description, tags } = wish;
+    if (!path.trim()) {
+      throw new Error(this.trans.__('Say which file or folder: its path in the workspace.'));
+    }
+    await this.model.send({ path, name, description, tags, project: client.project, new: isNew });
+  }
+
+  /** What is on the person's computer, or elsewhere. */
+  private async sendTheirs(wish: Wish, client: DatasetsClient, isNew: boolean): Promise<void> {
+    const { name, description, tags, uri, chosen } = wish;
+    if (wish.kind !== 'uri' && chosen.length === 0) {
       throw new Error(this.trans.__('There is no file in it. Choose at least one.'));
     }
-    return sources;
+    if (isNew) {
+      await client.create({ name, description, tags });
+    }
+    if (wish.kind === 'uri') {
+      await client.addVersion(name, { uri });
+    } else {
+      void this.model.upload(client, name, chosen);
+    }
   }
 }

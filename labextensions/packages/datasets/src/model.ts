@@ -2,6 +2,7 @@ import { all, Event, IAtelier, unwrap } from '@atelier/api';
 import { ISignal, Signal } from '@lumino/signaling';
 
 import { Source } from './sources';
+import { Transfer, WorkspaceTransfer, WorkspaceVersion } from './transfer';
 import { Upload } from './upload';
 
 const LIST = '/projects/{project}/datasets';
@@ -119,7 +120,7 @@ export class DatasetsModel {
 
   /** None while nobody has asked. */
   datasets: readonly Dataset[] | null = null;
-  uploads: readonly Upload[] = [];
+  uploads: readonly Transfer[] = [];
   error: unknown = null;
 
   get client(): DatasetsClient {
@@ -154,19 +155,36 @@ export class DatasetsModel {
     const upload = new Upload(this.atelier, client.project, dataset, sources, files =>
       client.addVersion(dataset, { files })
     );
-    this.uploads = [...this.uploads, upload];
-    upload.changed.connect(() => this.uploading(upload));
-    return upload.run();
+    return this.follow(upload);
+  }
+
+  /** Let the server send what it has itself; throws where it refuses, and goes on by itself where it does not. */
+  async send(wanted: WorkspaceVersion): Promise<void> {
+    const transfer = new WorkspaceTransfer(this.atelier, wanted);
+    await transfer.begin();
+    if (transfer.state === 'failed') {
+      throw transfer.error;
+    }
+    void this.follow(transfer);
+  }
+
+  private follow(transfer: Transfer): Promise<void> {
+    if (transfer.state !== 'done') {
+      this.uploads = [...this.uploads, transfer];
+      transfer.changed.connect(() => this.uploading(transfer));
+      this._changed.emit();
+    }
+    return transfer.run();
   }
 
   /** Take a failed or cancelled upload off the list. */
-  forget(upload: Upload): void {
+  forget(upload: Transfer): void {
     upload.cancel();
     this.uploads = this.uploads.filter(one => one !== upload);
     this._changed.emit();
   }
 
-  private uploading(upload: Upload): void {
+  private uploading(upload: Transfer): void {
     if (upload.state === 'done') {
       this.uploads = this.uploads.filter(one => one !== upload);
     }

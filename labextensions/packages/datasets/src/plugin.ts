@@ -46,7 +46,7 @@ export const datasets: JupyterFrontEndPlugin<void> = {
   ): void => {
     const trans = (translator ?? nullTranslator).load(DOMAIN);
     const model = new DatasetsModel(atelier);
-    const actions = new DatasetActions(model, app.serviceManager.contents, trans);
+    const actions = new DatasetActions(model, trans);
     const pages = new WidgetTracker<MainAreaWidget>({ namespace: 'atelier-dataset' });
     const context = { app, atelier, trans, model, actions, pages, files };
     addPanel(context, restorer);
@@ -147,7 +147,8 @@ function addRegister(context: Context): void {
       const picked = args.fromBrowser
         ? files?.tracker.currentWidget?.selectedItems().next().value?.path
         : undefined;
-      const path = args.path ? String(args.path) : picked;
+      const chosen = args.path ? String(args.path) : picked;
+      const path = chosen && app.serviceManager.contents.localPath(chosen);
       const name = await actions.register({ path });
       if (name) {
         await app.commands.execute(CommandIDs.show);

@@ -4,6 +4,7 @@ import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
 
 import { Source } from './sources';
+import { Transfer, TransferState } from './transfer';
 
 const READ = 4 * 1024 ** 2;
 const PIECE = 8 * 1024 ** 2;
@@ -17,13 +18,11 @@ export interface Stored {
   digest: string;
 }
 
-export type UploadState = 'reading' | 'sending' | 'done' | 'failed' | 'cancelled';
-
 /**
  * Sends files in pieces. What has arrived stays: after a failure `run` goes on where it stopped, and the same files
  * chosen once more, in another tab or another week, go on there, too.
  */
-export class Upload {
+export class Upload implements Transfer {
   constructor(
     private readonly atelier: IAtelier,
     private readonly project: string,
@@ -38,7 +37,7 @@ export class Upload {
   readonly total: number;
   /** Bytes that have been read for their digests, then bytes that have arrived. */
   at = 0;
-  state: UploadState = 'reading';
+  state: TransferState = 'reading';
   error: unknown = null;
 
   get changed(): ISignal<this, void> {
@@ -156,7 +155,7 @@ export class Upload {
     this._changed.emit();
   }
 
-  private set(state: UploadState): void {
+  private set(state: TransferState): void {
     this.state = state;
     this._changed.emit();
   }
