@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +12,7 @@ from atelier_cli import exits
 from atelier_cli.pipeline import parse_parameters, show_results, submit
 from atelier_cli.session import Session, command_options
 from atelier_cli.watching import watch
-
-NAME = "digits"
+from atelier_templates.demo_project import copy_demo
 
 
 @click.command()
@@ -48,19 +45,6 @@ def demo(session: Session, on: str | None, parameters: tuple[str, ...], target: 
         session.out.text(f"\nAll tables: atelier pipeline results {run.id}")
         session.out.text(f"Open {hub_url(session.client.url)} in a browser for JupyterLab.")
     return code
-
-
-def copy_demo(target: Path) -> Path:
-    """The demo's folder as files of the user, who may have changed some of them; returns the pipeline."""
-    with as_file(files("atelier_templates") / "demo" / NAME) as source:
-        for file in sorted(source.rglob("*")):
-            place = target / file.relative_to(source)
-            if file.is_dir() or place.exists() or "__pycache__" in file.parts:
-                continue
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file, place)
-        name = next(source.glob("*.pipeline")).name
-    return target / name
 
 
 def worth_showing(view: Mapping[str, Any]) -> bool:

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_server.extension.application import ExtensionApp
+from jupyter_server.serverapp import ServerApp
 from tornado.web import RequestHandler
 from traitlets import Unicode, default
 
 from atelier_server.feed import FeedSocket
 from atelier_server.info import InfoHandler
+from atelier_server.lab_page import without_ways_outside
 from atelier_server.local import routes as local
 from atelier_server.local.demo import copy_once
 from atelier_server.proxy import ProxyHandler
@@ -53,6 +55,12 @@ class AtelierServer(ExtensionApp):
         self.handlers.extend(handlers(platform))
         if platform.user and not os.environ.get("JUPYTERHUB_SERVER_NAME"):
             copy_once(platform, self.log)
+
+    async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:
+        """All other extensions are there now; where a hub runs the server, the page does without some of Lab's."""
+        settings = serverapp.web_app.settings
+        if os.environ.get("JUPYTERHUB_USER"):
+            settings["page_config_hook"] = without_ways_outside(settings.get("page_config_hook"))
 
     async def stop_extension(self) -> None:
         """The server stops."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from atelier_cli import exits
-from atelier_cli.demo import copy_demo
+from atelier_templates.demo_project import copy_demo
 from atelier_templates.loader import ROOT
 from tests.atelier_cli.conftest import Shell
 

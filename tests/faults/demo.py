@@ -7,8 +7,8 @@ import random
 import time
 from pathlib import Path
 
-from atelier_cli.demo import copy_demo
 from atelier_sdk import AtelierError, Client, snapshot
+from atelier_templates.demo_project import copy_demo
 from tests.faults.campaign import query
 from tests.harness.control_plane import ControlPlane
 

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import logging
-import os
-import shutil
-import uuid
-from pathlib import Path
 
 from atelier_core.errors import Invalid
 from atelier_server.local.files import inside
 from atelier_server.settings import Settings
-from atelier_templates.demos import DIGITS
+from atelier_templates import demo_project
 
 FOLDER = "atelier-demo"
 _MARK = ".atelier/demo"  # that it was copied, so that it does not come back to whoever removed it
-_LEFT_OUT = frozenset({"__pycache__", ".ipynb_checkpoints"})
 
 
 def copy_demo(platform: Settings) -> str:
@@ -25,29 +20,11 @@ def copy_demo(platform: Settings) -> str:
     if target.exists() and not target.is_dir():
         raise Invalid(f"There is a file called {FOLDER} where the demo should be.", hint="Rename or move it.")
     try:
-        for file in sorted(DIGITS.rglob("*")):
-            if file.is_file() and not _LEFT_OUT & set(file.parts):
-                _copy(file, inside(platform, f"{FOLDER}/{file.relative_to(DIGITS).as_posix()}"))
+        pipeline = demo_project.copy_demo(target)
     except OSError as error:
         message = f"The demo cannot be copied: {error.strerror or error}."
         raise Invalid(message, code="not_copied", hint="Make room or change the folder's permissions.") from None
-    name = next(DIGITS.glob("*.pipeline")).name
-    return (target / name).relative_to(platform.root.resolve()).as_posix()
-
-
-def _copy(source: Path, target: Path) -> None:
-    """All of the file or nothing, and only if there is none of this name."""
-    if target.exists():
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    fresh = target.with_name(f".{target.name}.new-{uuid.uuid4().hex}")
-    try:
-        shutil.copyfile(source, fresh)
-        os.link(fresh, target)
-    except FileExistsError:
-        pass  # somebody else made it meanwhile
-    finally:
-        fresh.unlink(missing_ok=True)
+    return pipeline.relative_to(platform.root.resolve()).as_posix()
 
 
 def copy_once(platform: Settings, log: logging.Logger) -> None:
