@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
 from sqlalchemy.orm import Session
@@ -54,6 +55,13 @@ class Settings:
     def url_for(self, backend_type: str) -> str:
         """Where workloads of a back end reach the API: on this machine by loopback, else by the advertised URL."""
         return self.local_url if backend_type == "local" else self.advertise_url or self.local_url
+
+    def mlflow_for(self, options: Mapping[str, Any]) -> str:
+        """Where workloads of a back end reach MLflow, which is through the gateway; empty where they do not."""
+        if options["type"] != "local":
+            return str(options.get("mlflow_url", "")) if self.mlflow_url else ""
+        path = urlsplit(self.gateway_public_url).path
+        return f"{self.gateway_url}{path}/mlflow" if self.mlflow_url and self.gateway_url else ""
 
 
 @dataclass

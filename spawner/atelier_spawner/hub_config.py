@@ -49,6 +49,7 @@ def setup(
     _add_service(c, service_url, service_token)
     if gateway_url:
         merge_named(c.JupyterHub, "services", {"name": GATEWAY, "url": gateway_url, "display": False})
+        _add_tracking(c, f"{gateway_url}/services/{GATEWAY}/mlflow")
     _add_roles(c, list(admin_users), list(admin_groups))
     _add_user_scopes(c)
     _set_token_scopes(c)
@@ -74,6 +75,27 @@ def _add_service(c: Config, url: str, token: str) -> None:
         "oauth_client_allowed_scopes": [USE, ADMIN],
     }
     merge_named(c.JupyterHub, "services", service)
+
+
+def _add_tracking(c: Config, url: str) -> None:
+    """Let the ordinary MLflow client in a server find MLflow, with the server's own token, in the server's project."""
+    known = _plain(c.Spawner, "environment", {})
+    c.Spawner.environment = {
+        "MLFLOW_TRACKING_URI": url,
+        "MLFLOW_TRACKING_TOKEN": _token_of,
+        "MLFLOW_WORKSPACE": _project_of,
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # MLflow's own pages are not served
+        **known,
+    }
+
+
+def _token_of(spawner: Any) -> str:
+    return str(spawner.api_token)
+
+
+def _project_of(spawner: Any) -> str:
+    return str(getattr(spawner, "project", "") or spawner.name or spawner.user.name)
 
 
 def _add_roles(c: Config, users: list[str], groups: list[str]) -> None:

@@ -118,12 +118,25 @@ def _processes(layout: Layout, settings: Settings) -> Iterator[Check]:
         found = child.running(layout, name)
         log = f"Read {layout.log(name)}; the end of it: {child.tail(layout.log(name), 2)}"
         path = platform.HEALTH.get(name)
-        if found is None:
+        if name == processes.MLFLOW:
+            yield _mlflow(layout, settings, found is not None)
+        elif found is None:
             yield bad(name, "does not run; it is started again and again", log)
         elif path and not platform.healthy(settings.url + path):
             yield bad(name, f"runs (pid {found.process.pid}) and does not answer at {settings.url}{path}", log)
         else:
             yield good(name, f"runs (pid {found.process.pid})" + (f", answers at {settings.url}{path}" if path else ""))
+
+
+def _mlflow(layout: Layout, settings: Settings, running: bool) -> Check:
+    if not settings.mlflow:
+        return skipped(processes.MLFLOW, "not wanted here: `atelier up --no-mlflow`")
+    found = platform.mlflow_status(layout, settings, running=running)
+    if found["answers"]:
+        return good(processes.MLFLOW, f"answers at {settings.mlflow_url}")
+    if found["message"]:
+        return bad(processes.MLFLOW, found["message"], "It is tried again; everything else goes on without it.")
+    return skipped(processes.MLFLOW, f"MLflow {found['doing']}; everything else goes on without it")
 
 
 def _token(layout: Layout, settings: Settings) -> Check:

@@ -56,6 +56,8 @@ def platform_options(function: F) -> F:
     multiple=True,
     help="A further option of the back end `cluster`; the value is YAML. Repeatable.",
 )
+@click.option("--mlflow/--no-mlflow", default=None, help="Track runs and register models; default: yes.")
+@click.option("--mlflow-db-url", metavar="URL", help="A PostgreSQL for MLflow; default: files in the data folder.")
 @click.option("--credentials", type=click.Path(path_type=Path), hidden=True)
 @click.option("--foreground", is_flag=True, help="Stay; Ctrl-C takes the platform down.")
 @platform_options
@@ -172,6 +174,8 @@ def status(layout: Layout, out: Output) -> int:
     for row in found["processes"]:
         state = "running" if row.get("answers", row["running"]) else "silent" if row["running"] else "down"
         style = "green" if state == "running" else "bold red"
+        if row.get("doing"):
+            state, style = row["doing"], "yellow"
         table.add_row(row["name"], Text(state, style), str(row["pid"] or ""), str(row.get("starts", "")))
     out.console.print(table)
     out.text(f"{found['url']}, {found['notebooks']} notebook(s), data in {found['data']}")

@@ -90,6 +90,16 @@ class Layout:
         return self.data / "secrets" / "platform.json"
 
     @property
+    def mlflow(self) -> Path:
+        """MLflow's databases and artifacts."""
+        return self.data / "mlflow"
+
+    @property
+    def mlflow_password(self) -> Path:
+        """The password of MLflow's administrator, alone in a file that the control plane can be pointed at."""
+        return self.secrets.with_name("mlflow")
+
+    @property
     def gateway_secret(self) -> Path:
         """What gateway and control plane know each other by, alone in a file that both can be pointed at."""
         return self.secrets.with_name("gateway")
@@ -123,6 +133,9 @@ class Settings:
     proxy_api_port: int = 0
     control_plane_port: int = 0
     gateway_port: int = 0
+    mlflow_port: int = 0
+    mlflow: bool = True
+    mlflow_db_url: str = field(default="", repr=False)
     admin: str = ""
     bind: str = ""
     advertise_url: str = ""
@@ -157,6 +170,11 @@ class Settings:
         return f"{self.url}{GATEWAY_PATH}"
 
     @property
+    def mlflow_url(self) -> str:
+        """MLflow, which only control plane and gateway speak to; empty where it is not wanted."""
+        return f"http://127.0.0.1:{self.mlflow_port}" if self.mlflow else ""
+
+    @property
     def hub_url(self) -> str:
         """The hub, past the proxy."""
         return f"http://127.0.0.1:{self.hub_port}"
@@ -179,6 +197,7 @@ class Secrets:
     control_plane: str = field(repr=False)
     supervisor: str = field(repr=False)
     gateway: str = field(repr=False)
+    mlflow: str = field(repr=False)
 
 
 def load_settings(layout: Layout) -> Settings:

@@ -18,7 +18,8 @@ import httpx
 
 from atelier_cli.platform import backends, child, processes, proxy
 from atelier_cli.platform.layout import GATEWAY_PATH, Layout, Settings, load_settings, save_settings
-from atelier_cli.platform.processes import NAMES, SUPERVISOR
+from atelier_cli.platform.processes import MLFLOW, NAMES, SUPERVISOR
+from atelier_cli.platform.tracking import process as tracking
 from atelier_core.errors import BackendUnavailable, Conflict
 from atelier_core.names import check_project_name, slug
 from atelier_spawner.accounts.store import SETUP_PATH, Accounts
@@ -190,7 +191,7 @@ def down(layout: Layout) -> list[str]:
     if not layout.run.is_dir():
         return stopped
     with _alone(layout):
-        order = {SUPERVISOR: 90.0, "control-plane": 15.0, "gateway": 25.0, "hub": 20.0, "proxy": 5.0}
+        order = {SUPERVISOR: 90.0, MLFLOW: 10.0, "control-plane": 15.0, "gateway": 25.0, "hub": 20.0, "proxy": 5.0}
         stopped = [name for name in order if child.running(layout, name)]
         for name, grace in order.items():
             child.stop(layout, name, grace)
@@ -208,11 +209,13 @@ def status(layout: Layout) -> dict[str, Any]:
     settings = load_settings(layout)
     starts = processes.read_json(layout.run / "starts.json") or {}
     rows = []
-    for name in (SUPERVISOR, *NAMES):
+    for name in (SUPERVISOR, *(name for name in NAMES if name != MLFLOW or settings.mlflow)):
         found = child.running(layout, name)
         row: dict[str, Any] = {"name": name, "running": found is not None, "pid": found.process.pid if found else None}
         if name in HEALTH:
             row["answers"] = found is not None and healthy(settings.url + HEALTH[name])
+        if name == MLFLOW:
+            row |= mlflow_status(layout, settings, running=found is not None)
         if name in starts:
             row["starts"] = starts[name]
         rows.append(row)
@@ -220,10 +223,24 @@ def status(layout: Layout) -> dict[str, Any]:
     return {
         "data": str(layout.data),
         "url": settings.url,
-        "running": all(row["running"] for row in rows),
+        "running": all(row["running"] for row in rows if row["name"] != MLFLOW),
         "processes": rows,
         "notebooks": sum(1 for process in servers if process is not None and process.alive()),
     }
+
+
+def mlflow_status(layout: Layout, settings: Settings, *, running: bool) -> dict[str, Any]:
+    """Whether MLflow answers, and what it does while it does not. Everything else goes on without it."""
+    answers = running and healthy(f"{settings.mlflow_url}/health")
+    known = tracking.state(layout.mlflow)
+    doing = (
+        ""
+        if answers
+        else {"installing": "is being installed", "failed": "could not be installed"}.get(
+            str(known.get("state")), "is starting"
+        )
+    )
+    return {"answers": answers, "doing": doing, "message": "" if answers else str(known.get("message", ""))}
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import socket
 import sys
@@ -13,16 +14,20 @@ from typing import Any
 from atelier_cli.platform.backends import backends
 from atelier_cli.platform.child import Command
 from atelier_cli.platform.layout import GATEWAY_PATH, Layout, Secrets, Settings, load_secrets, write_private
+from atelier_cli.platform.tracking import environment
+from atelier_cli.platform.tracking import process as tracking
 from atelier_core.errors import Conflict
 
-NAMES = ("proxy", "hub", "control-plane", "gateway")
+NAMES = ("proxy", "hub", "control-plane", "gateway", "mlflow")
+MLFLOW = "mlflow"
 SUPERVISOR = "supervisor"
 
 
 def commands(layout: Layout, settings: Settings, proxy: Sequence[str]) -> list[Command]:
     """In the order in which they start."""
     tokens = load_secrets(layout)
-    return [_proxy(settings, tokens, proxy), _hub(layout), _control_plane(layout), _gateway(layout)]
+    found = [_proxy(settings, tokens, proxy), _hub(layout), _control_plane(layout), _gateway(layout)]
+    return [*found, _mlflow(layout, settings, tokens)] if settings.mlflow else found
 
 
 def _proxy(settings: Settings, tokens: Secrets, program: Sequence[str]) -> Command:
@@ -49,11 +54,24 @@ def _gateway(layout: Layout) -> Command:
     return Command("gateway", argv, reads=(config, layout.gateway_secret), grace=25)
 
 
+def _mlflow(layout: Layout, settings: Settings, tokens: Secrets) -> Command:
+    """Started last, and not waited for: the first time it installs MLflow."""
+    folder, cache = layout.mlflow, environment.default_cache()
+    argv = (sys.executable, "-m", "atelier_cli.platform.tracking.process", *map(str, (cache, folder)))
+    key = hashlib.sha256(f"flask {tokens.mlflow}".encode()).hexdigest()
+    variables = tracking.variables(folder, tokens.mlflow, key, tracking.database_url(folder, settings.mlflow_db_url))
+    reads = (tracking.config_file(folder), environment.LOCK, environment.SERVER)
+    return Command(MLFLOW, (*argv, str(settings.mlflow_port)), env=variables, reads=reads, grace=10)
+
+
 def write_configuration(layout: Layout, settings: Settings, *, admins: Sequence[str], one_person: str) -> None:
     """Write what the processes read when they start; unchanged text leaves a running process as it is."""
     hub = _hub_source(layout.data, admins=admins, one_person=one_person)
     write_private(layout.hub / "jupyterhub_config.py", hub)
     write_private(layout.gateway_secret, load_secrets(layout).gateway)
+    if settings.mlflow:
+        write_private(layout.mlflow_password, load_secrets(layout).mlflow)
+        tracking.write_configuration(layout.mlflow, settings.mlflow_db_url)
     write_private(layout.data / "control-plane.py", _control_plane_source(layout, settings, one_person))
     write_private(layout.data / "gateway.py", _gateway_source(layout, settings))
 
@@ -83,6 +101,8 @@ def _control_plane_source(layout: Layout, settings: Settings, one_person: str) -
         "gateway_url": settings.gateway_url,
         "gateway_secret_file": str(layout.gateway_secret),
         "gateway_public_url": settings.public_gateway_url,
+        "mlflow_url": settings.mlflow_url,
+        "mlflow_password_file": str(layout.mlflow_password) if settings.mlflow else "",
     }
     return _source("AtelierHub", values)
 
@@ -119,7 +139,7 @@ def choose_ports(settings: Settings, *, running: bool = False) -> Settings:
     While something is `running`, what was chosen stays: it is taken by ourselves.
     """
     chosen: dict[str, Any] = {}
-    for name in ("hub_port", "proxy_api_port", "control_plane_port", "gateway_port"):
+    for name in ("hub_port", "proxy_api_port", "control_plane_port", "gateway_port", "mlflow_port"):
         port = getattr(settings, name)
         keep = port and (running or is_free("127.0.0.1", port))
         chosen[name] = port if keep else _free_port(set(chosen.values()))

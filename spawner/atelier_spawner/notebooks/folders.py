@@ -15,7 +15,7 @@ from atelier_spawner.notebooks.identities import Identities
 # A number outside the allocated range, to try whether another account can start what a notebook needs.
 _STRANGER = 59_998
 PASSAGES = ("users", "projects", "workloads", "cache")
-PRIVATE = ("hub", "control-plane", "gateway", "run", "logs", "secrets")
+PRIVATE = ("hub", "control-plane", "gateway", "mlflow", "run", "logs", "secrets")
 
 
 def why_one_person(data_dir: Path) -> str:

@@ -40,11 +40,13 @@ class Runs:
         reveal: Callable[[Session, str, str], str],
         *,
         urls: Mapping[str, str],
+        mlflow_urls: Mapping[str, str] | None = None,
         remember: int = 1000,
     ) -> None:
         self._tokens = tokens
         self._reveal = reveal
         self._urls = urls
+        self._mlflow_urls = mlflow_urls or {}
         self._most = remember
         self.on_begin: list[Callable[[Session, RunHead], None]] = []
         """Called for each new run in the transaction that stores it."""
@@ -155,6 +157,7 @@ class Runs:
             owner=run.created_by,
             url=self._urls[attempt.backend],
             token=self._tokens.token(attempt.id, attempt.nonce),
+            mlflow=self._mlflow_urls.get(attempt.backend, ""),
             artifacts={(one.step, one.name): one.id for one in left if _counts(state, one)},
             values={name: state.steps[name].values for name in sources},
             secrets={name: self._reveal(session, run.project, name) for name in set(step.secrets.values())},

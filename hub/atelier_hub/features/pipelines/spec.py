@@ -10,6 +10,10 @@ from atelier_core.errors import Invalid
 from atelier_core.pipeline.plan import OutputRef, StepPlan
 from atelier_core.workload import Code, Input, Output, Role, WorkloadSpec
 
+_TRACKING = ("MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_TOKEN", "MLFLOW_WORKSPACE")
+# MLflow's own pages are not served, so the client need not print their addresses; and it tells nobody outside.
+_QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true"}
+
 
 @dataclass(frozen=True)
 class AttemptContext:
@@ -25,6 +29,7 @@ class AttemptContext:
     owner: str
     url: str
     token: str
+    mlflow: str = ""
     artifacts: Mapping[tuple[str, str], str] = field(default_factory=dict)
     values: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)
@@ -38,7 +43,7 @@ def build_spec(step: StepPlan, context: AttemptContext) -> WorkloadSpec:
         image=step.image,
         command=step.command,
         env=step.env | _identity(step, context),
-        secret_env={name: _secret(secret, context) for name, secret in step.secrets.items()},
+        secret_env={name: _secret(secret, context) for name, secret in step.secrets.items()} | _tracking(step, context),
         resources=step.resources,
         ports=step.ports,
     )
@@ -74,6 +79,14 @@ def build_spec(step: StepPlan, context: AttemptContext) -> WorkloadSpec:
 
 def _identity(step: StepPlan, context: AttemptContext) -> dict[str, str]:
     return {"ATELIER_RUN": context.run, "ATELIER_STEP": step.name, "ATELIER_PROJECT": context.project}
+
+
+def _tracking(step: StepPlan, context: AttemptContext) -> dict[str, str]:
+    """What the ordinary MLflow client needs; a step that says something else about it knows what it does."""
+    if not context.mlflow or step.env.keys() & _TRACKING or step.secrets.keys() & _TRACKING:
+        return {}
+    values = (context.mlflow, context.token, context.project)
+    return _QUIET | dict(zip(_TRACKING, values, strict=True))
 
 
 def _secret(name: str, context: AttemptContext) -> str:

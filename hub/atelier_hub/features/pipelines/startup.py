@@ -58,7 +58,8 @@ def setup(context: Context) -> None:
     urls = {
         name: options.get("url") or settings.url_for(options["type"]) for name, options in settings.backends.items()
     }
-    runs = Runs(tokens, reveal, urls=urls)
+    mlflow = {name: settings.mlflow_for(options) for name, options in settings.backends.items()}
+    runs = Runs(tokens, reveal, urls=urls, mlflow_urls=mlflow)
     driver.owners[KIND] = runs
     driver.owners[REPLICA] = context.get(Replicas)
     for part in (offer, driver, runs):
