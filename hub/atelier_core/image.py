@@ -12,7 +12,8 @@ class Image(BaseModel):
 
     `reference` is what a cluster pulls. `lock` is a requirements file with hashes, from which the local engine makes
     the same environment; `python` is the version it needs, `other_pythons` are those that the lock fits too, for
-    machines that have none of that version. Without a lock the image is for clusters only.
+    machines that have none of that version. Without a lock the image is for clusters only. `packages` are Debian
+    packages that the image has beside that; a laptop uses what is installed there.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -22,6 +23,7 @@ class Image(BaseModel):
     python: str = "3.11"
     other_pythons: tuple[str, ...] = ()
     lock: Path | None = None
+    packages: tuple[str, ...] = ()
     description: str = ""
 
     @property

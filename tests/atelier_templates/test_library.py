@@ -39,7 +39,8 @@ def test_the_templates_that_there_are(library: Library) -> None:
     assert {one.name for one in library.catalog} == {
         "dataset-import", "data-split", "standardize", "missing-values", "encoding",
         "logistic-regression", "linear-regression", "random-forest", "decision-tree", "gbdt", "adaboost", "xgboost",
-        "lightgbm", "knn", "naive-bayes", "k-means", "model-evaluation", "offline-predict",
+        "lightgbm", "knn", "naive-bayes", "k-means", "model-evaluation", "offline-predict", "model-convert-onnx",
+        "python-step", "shell-step", "r-step", "custom-image",
     }  # fmt: skip
     known = load_images()
     for one in library.catalog:
@@ -146,7 +147,7 @@ def test_other_broken_folders(tmp_path: Path) -> None:
 
 def test_images() -> None:
     images = load_images("registry.example:5000/team/")
-    assert set(images) >= {"boosting", "ml", "onnx", "python"}
+    assert set(images) >= {"boosting", "ml", "onnx", "python", "r"}
     assert images["ml"].reference == "registry.example:5000/team/atelier/ml:1"
     assert load_images()["ml"].reference == "atelier/ml:1"
     assert not images["python"].cluster_only

@@ -29,7 +29,7 @@ def test_a_demo_run_leaves_what_verify_asks_for(folder: Path, demos: Demos) -> N
         left = ended.values if port.type == "value" else [one.name for one in ended.outputs.iterdir()]
         assert name in left, f"the declared output {name!r} is missing"
     shown = read_folder(ended.results)
-    assert shown.views
+    assert shown.views or template.category == "Basics"
     assert shown.problems == ()
 
 

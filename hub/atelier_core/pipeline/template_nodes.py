@@ -23,6 +23,7 @@ _ELYRA_OWNED = frozenset(
      "kubernetes_shared_mem_size", "disallow_cached_output", "pipeline_parameters"}
 )  # fmt: skip
 _SCHEME = re.compile(r"[a-z][a-z0-9+-]*:")
+_PLACE = re.compile(r"\$\{parameters\.([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 def template_step(scope: Scope, node: Node, template: Template) -> dict[str, Any]:
@@ -35,8 +36,8 @@ def template_step(scope: Scope, node: Node, template: Template) -> dict[str, Any
     return {
         "kind": "template",
         "template": f"{template.name}@{template.version}",
-        "image": template.image,
-        "command": template.command,
+        "image": _image(template, parameters),
+        "command": _command(scope, node, template, parameters),
         "env": dict(template.env),
         "parameters": parameters,
         "references": references,
@@ -53,6 +54,26 @@ def template_step(scope: Scope, node: Node, template: Template) -> dict[str, Any
         "grace": template.grace,
         "retry": template.retry.over(RetryPolicy()),
     }
+
+
+def _image(template: Template, parameters: Mapping[str, Any]) -> str:
+    """A parameter with the picker `image` chooses the step's image; empty means the template's."""
+    pickers = {name: (one.get("x-ui") or {}).get("picker") for name, one in template.properties.items()}
+    chosen = [parameters.get(name) for name, picker in pickers.items() if picker == "image"]
+    return next((one for one in chosen if isinstance(one, str) and one), template.image)
+
+
+def _command(scope: Scope, node: Node, template: Template, parameters: Mapping[str, Any]) -> tuple[str, ...]:
+    """The template's command, with `${parameters.NAME}` filled in: for images without anything that reads JSON."""
+
+    def value(found: re.Match[str]) -> str:
+        if found[1] in parameters or found[1] not in node.sources():
+            return str(parameters.get(found[1], ""))
+        scope.problem(node, found[1], f"{found[1]!r} is part of the command and must be known before the run starts.",
+                      "Write it into the form instead of connecting it.")  # fmt: skip
+        return ""
+
+    return tuple(_PLACE.sub(value, item) for item in template.command)
 
 
 def _template_sources(
