@@ -64,7 +64,8 @@ $(READY): $(PACKAGES) pyproject.toml hub/sdk/pyproject.toml hub/serve/pyproject.
 
 lock: $(READY) ## choose the newest packages that fit, for every supported Python
 	@$(BIN)/uv pip compile pyproject.toml --upgrade --quiet --universal --python-version 3.11 --all-extras --group dev \
-	  --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-package atelier-sdk --no-emit-package atelier-serve -o requirements.lock
+	  --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-package atelier-sdk \
+	  --no-emit-package atelier-serve -o requirements.lock
 
 wheel: $(PACKAGES) ## the distributions, as they are published: dist/
 	@rm -rf dist $(dir $(LAB)) hub/atelier_cli/platform/node/carried
