@@ -21,6 +21,7 @@ COMMANDS = {
     "pipeline": ("atelier_cli.pipeline:pipeline", "Run pipelines and look after their runs."),
     "dataset": ("atelier_cli.dataset:dataset", "Data with versions that never change."),
     "service": ("atelier_cli.service:service", "Deploy models and programs, and look after what answers."),
+    "model": ("atelier_cli.model:model", "Trained models with versions."),
     "template": ("atelier_cli.template:template", "Kinds of steps that anyone can use."),
     "project": ("atelier_cli.project:project", "Projects and who is in them."),
     "secret": ("atelier_cli.project:secret", "Values that steps get and nobody can read back."),

@@ -9,6 +9,7 @@ from typing import Self
 from atelier_sdk import credentials, resources
 from atelier_sdk.datasets import Datasets
 from atelier_sdk.models import Me
+from atelier_sdk.registry import Models
 from atelier_sdk.services import ServiceKeys, Services
 from atelier_sdk.transport import Transport
 
@@ -34,6 +35,7 @@ class Client:
         self.datasets = Datasets(self._transport)
         self.services = Services(self._transport)
         self.service_keys = ServiceKeys(self._transport)
+        self.models = Models(self._transport)
         self.events = resources.Events(self._transport)
         self.templates = resources.Templates(self._transport)
         self.images = resources.Images(self._transport)

@@ -94,7 +94,7 @@ class Datasets(Resource):
         Only contents that the project does not have are sent, each from where an earlier try stopped.
         """
         files = local_files(Path(source))
-        self._send(project, files, progress or (lambda done, total: None))
+        self.send(project, files, progress or (lambda done, total: None))
         manifest = [{"path": one.path, "size": one.size, "digest": one.digest} for one in files]
         return self._add(project, name, {"files": manifest, "note": note})
 
@@ -124,7 +124,8 @@ class Datasets(Resource):
         path = path_of("projects", project, "datasets", name, "versions")
         return self._one(DatasetVersion, "POST", path, json=body, idempotent=True)  # the same twice is one version
 
-    def _send(self, project: str, files: Sequence[LocalFile], progress: Progress) -> None:
+    def send(self, project: str, files: Sequence[LocalFile], progress: Progress) -> None:
+        """Send the contents that the project does not have, each from where an earlier try stopped."""
         contents = {one.digest: one for one in files}  # each content once, however many files hold it
         total = sum(one.size for one in contents.values())
         before = 0
