@@ -6,12 +6,14 @@ They are made when somebody first needs them. Passwords are derived, so that non
 from __future__ import annotations
 
 import hmac
+import secrets
 import threading
 import time
-from collections.abc import Iterable
+from contextlib import suppress
 from hashlib import sha256
 
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from atelier_core.errors import BackendUnavailable
@@ -37,54 +39,49 @@ class Accounts:
         self._db = db
         self._key = key
         self._lock = threading.Lock()
-        self._seen: dict[str, float] = {}
-
-    def account(self, project: str, level: str) -> Account:
-        """The account of a project's members or viewers; it may not be there yet."""
-        workspace = workspace_name(project)
-        name = f"{level}@{workspace}"
-        return Account(name, hmac.new(self._key, name.encode(), sha256).hexdigest(), workspace)
+        self._seen: dict[Account, float] = {}
 
     def ready(self, project: str, level: str) -> Account:
-        """The account, which is there now. Blocking: may ask MLflow."""
-        account = self.account(project, level)
+        """The account of a project's members or viewers, which is there now. Blocking: may ask MLflow."""
+        workspace = workspace_name(project)
+        account = self._account(workspace, level, self._nonce(workspace))
         with self._lock:
-            seen = self._seen.get(account.name)
+            seen = self._seen.get(account)
         if seen is not None and time.monotonic() - seen < _BELIEVED:
             return account
         if seen is None or not self._client.is_known(account):
-            self._make(account, level)
+            self._client.make_workspace(workspace)
+            self._client.make_account(account, GRANTS[level])
         with self._lock:
-            self._seen[account.name] = time.monotonic()
+            self._seen[account] = time.monotonic()
         return account
 
-    def _make(self, account: Account, level: str) -> None:
-        with self._db.write() as session:
-            row = session.get(WorkspaceRow, account.workspace, with_for_update=True)
-            if row is not None and row.removed:
-                raise BackendUnavailable(
-                    "What an earlier project of this name had at MLflow is still being removed.",
-                    code="workspace_removed",
-                    hint="Try again in a minute.",
-                )
-            if row is None:
-                session.add(WorkspaceRow(name=account.workspace))
-        self._client.make_workspace(account.workspace)
-        self._client.make_account(account, GRANTS[level])
+    def _account(self, workspace: str, level: str, nonce: str) -> Account:
+        name = f"{level}@{workspace}"
+        password = hmac.new(self._key, f"{name} {nonce}".encode(), sha256).hexdigest()
+        return Account(name, password, workspace)
 
-    def forget(self, workspaces: Iterable[str]) -> None:
-        """These are gone: what is remembered of their accounts does not hold any more."""
-        with self._lock:
-            for workspace in workspaces:
-                for level in GRANTS:
-                    self._seen.pop(f"{level}@{workspace}", None)
+    def _nonce(self, workspace: str) -> str:
+        with self._db.read() as session:
+            row = session.get(WorkspaceRow, workspace)
+        if row is None:
+            with suppress(IntegrityError), self._db.write() as session:  # another may be quicker
+                session.add(WorkspaceRow(name=workspace, nonce=secrets.token_hex(16)))
+            with self._db.read() as session:
+                row = session.get(WorkspaceRow, workspace)
+        if row is None or row.removed:
+            raise BackendUnavailable(
+                "What an earlier project of this name had at MLflow is still being removed.",
+                code="workspace_removed",
+                hint="Try again in a minute.",
+            )
+        return row.nonce
 
     def remove_left(self) -> int:
         """Remove at MLflow what deleted projects left there; how many. Blocking."""
         with self._db.read() as session:
             left = list(session.scalars(select(WorkspaceRow.name).where(WorkspaceRow.removed.is_(True))))
         for workspace in left:
-            self.forget([workspace])
             for level in GRANTS:
                 self._client.remove_account(f"{level}@{workspace}")
             self._client.remove_workspace(workspace)

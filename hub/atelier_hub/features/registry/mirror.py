@@ -10,7 +10,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import select
@@ -25,14 +25,14 @@ from atelier_hub.artifacts.tars import Member
 from atelier_hub.clients.mlflow import Account, MlflowClient, model_of
 from atelier_hub.db import Database, emit
 from atelier_hub.features.registry import store
-from atelier_hub.features.registry.accounts import VIEWER, Accounts
+from atelier_hub.features.registry.accounts import MEMBER, VIEWER, Accounts
 from atelier_hub.features.registry.folders import Folder, describe
 from atelier_hub.features.registry.registering import TAG, Origin, insert_version, version_row
 from atelier_hub.features.registry.store import FAILED, IMPORTING, READY, AliasRow, VersionRow
 
 log = logging.getLogger(__name__)
 
-EVERY = 3.0
+EVERY = 2.0
 _ACTIVE = 120.0  # seconds for which a project is looked at after somebody was there
 _BACK_OFF = 15.0
 _NAMES = 255
@@ -56,6 +56,15 @@ class Mirror:
         """Somebody is at work in this project."""
         with self._lock:
             self._active[project] = time.monotonic()
+
+    def hear(self, events: Sequence[Mapping[str, Any]]) -> None:
+        """Make the accounts of a new project before somebody waits for them: MLflow's client waits three seconds."""
+        for event in events:
+            if event["kind"] == "project.created":
+                self.notice(event["project"])
+            elif event["kind"] == "project.deleted":
+                with self._lock:
+                    self._active.pop(event["subject"], None)
 
     async def run(self) -> None:
         """Look now and then, for as long as the control plane runs."""
@@ -87,6 +96,7 @@ class Mirror:
 
     def refresh(self, project: str) -> None:
         """Take over what is new at MLflow. Blocking."""
+        self._accounts.ready(project, MEMBER)
         account = self._accounts.ready(project, VIEWER)
         found = list(self._client.models(account))
         versions = list(self._client.versions(account))

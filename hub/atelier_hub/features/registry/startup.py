@@ -26,3 +26,4 @@ def setup(context: Context) -> None:
     context.delete_guards.append(mark_removed)
     if settings.mlflow_url:
         context.background("mlflow", mirror.run)
+        db.on_events(mirror.hear)

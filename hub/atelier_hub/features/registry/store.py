@@ -123,11 +123,15 @@ class TrackedRunRow(Base):
 
 
 class WorkspaceRow(Base):
-    """A workspace at MLflow. It outlives its project until MLflow has removed what is in it (`removed`)."""
+    """A workspace at MLflow. It outlives its project until MLflow has removed what is in it (`removed`).
+
+    Passwords are made from `nonce`, so that those of an earlier project of the same name open nothing.
+    """
 
     __tablename__ = "tracking_workspaces"
 
     name: Mapped[str] = mapped_column(String(63), primary_key=True)
+    nonce: Mapped[str] = mapped_column(String(32))
     removed: Mapped[bool] = mapped_column(default=False)
 
 

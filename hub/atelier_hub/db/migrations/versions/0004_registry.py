@@ -15,6 +15,7 @@ depends_on = None
 def upgrade() -> None:
     op.create_table('tracking_workspaces',
     sa.Column('name', sa.String(length=63), nullable=False),
+    sa.Column('nonce', sa.String(length=32), nullable=False),
     sa.Column('removed', sa.Boolean(), nullable=False),
     sa.PrimaryKeyConstraint('name', name=op.f('pk_tracking_workspaces'))
     )
