@@ -53,6 +53,7 @@ class PlanRunner:
     library: Library
     environments: Mapping[str, Path]
     project: Path | None = None
+    secrets: Mapping[str, str] = field(default_factory=dict)
 
     def run(self, plan: Plan) -> dict[str, Ended]:
         """Run every step whose needs ended well; by step name."""
@@ -109,6 +110,7 @@ class PlanRunner:
             "HOME": str(folder / "tmp"),
             "TMPDIR": str(folder / "tmp"),
             **step.env,
+            **{name: self.secrets[secret] for name, secret in step.secrets.items()},
             **{f"ATELIER_{name.upper()}": str(folder / name)
                for name in ("inputs", "outputs", "results", "code", "template")},
             "ATELIER_PARAMETERS": str(folder / "parameters.json"),
@@ -124,22 +126,24 @@ def context(library: Library, snapshot: str = "", **fields: object) -> RunContex
 
 
 class Bench:
-    """Runs small pipelines over a project."""
+    """Runs small pipelines over a project; `secrets` are the project's, by name."""
 
     def __init__(
-        self, root: Path, library: Library, environments: Mapping[str, Path], project: Path | None = None
-    ) -> None:
+        self, root: Path, library: Library, environments: Mapping[str, Path], project: Path | None = None,
+        secrets: Mapping[str, str] | None = None,
+    ) -> None:  # fmt: skip
         self.project = project or root / "project"
         self.project.mkdir(parents=True, exist_ok=True)
         self._environments = environments
         self._library = library
+        self._secrets = secrets or {}
         self._folders = (root / f"run{number}" for number in itertools.count(1))
 
     def run(self, *nodes: dict[str, Any]) -> dict[str, Ended]:
         """Run a pipeline of these nodes."""
         files = {one.relative_to(self.project).as_posix() for one in self.project.rglob("*") if one.is_file()}
         made_for = context(self._library, "sha256:snapshot", files=files)
-        runner = PlanRunner(next(self._folders), self._library, self._environments, self.project)
+        runner = PlanRunner(next(self._folders), self._library, self._environments, self.project, self._secrets)
         return runner.run(compile(parse(pipeline(*nodes)), self._library.catalog, made_for))
 
     def imported(self, text: str, **given: Any) -> Ended:
@@ -148,8 +152,14 @@ class Bench:
         return self.run(step("in", "dataset-import", {"source": "data.csv", **given}))["in"]
 
 
-def step(name: str, template: str, given: dict[str, Any] | None = None, **inputs: str) -> dict[str, Any]:
+def step(name: str, template: str, given: dict[str, Any] | None = None, /, **inputs: str) -> dict[str, Any]:
     """A template node; inputs as `name="step.output"`."""
     sources = {key: dict(zip(("node", "output"), value.split("."), strict=True)) for key, value in inputs.items()}
     parents = dict.fromkeys(one["node"] for one in sources.values())
     return node(name, op_id(template), given or {}, *parents, template=template, inputs=sources)
+
+
+def on(made: dict[str, Any], **extras: Any) -> dict[str, Any]:
+    """The same node with other settings: its image, its secrets."""
+    made["app_data"]["atelier"] |= extras
+    return made

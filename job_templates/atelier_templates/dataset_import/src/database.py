@@ -54,7 +54,7 @@ def read(address: str, given: dict[str, Any]) -> pd.DataFrame:
 
 def _ask(url: Any, given: dict[str, Any], password: str) -> pd.DataFrame:
     from sqlalchemy import create_engine
-    from sqlalchemy.exc import SQLAlchemyError
+    from sqlalchemy.exc import OperationalError, SQLAlchemyError
     from sqlalchemy.pool import NullPool
 
     query = given["query"].strip()
@@ -68,7 +68,8 @@ def _ask(url: Any, given: dict[str, Any], password: str) -> pd.DataFrame:
     except (SQLAlchemyError, ValueError) as error:
         words = " ".join(str(getattr(error, "orig", None) or error).split())
         words = words.replace(password, "***") if password else words
-        hint = "" if password or url.get_backend_name() == "sqlite" else f" The step has no {PASSWORD}."
+        closed = isinstance(error, OperationalError) and url.get_backend_name() != "sqlite" and not password
+        hint = f" The step has no {PASSWORD}." if closed else ""
         step.fail(f"The database {url.host or Path(url.database).name} refused: {words}.{hint}")
     columns = {position: _column(name, [row[position] for row in rows]) for position, name in enumerate(names)}
     frame = pd.DataFrame(columns)
