@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import aiohttp
@@ -44,12 +45,14 @@ class ControlPlane:
     async def access(self, token: str, project: str) -> Visitor:
         """Who this is, and what they may do in the project."""
         found = await self._ask("GET", "access", token, params={"project": project})
-        return Visitor(str(found["actor"]), str(found["project"]), frozenset(found["scopes"]))
+        with _whole("access"):
+            return Visitor(str(found["actor"]), str(found["project"]), frozenset(found["scopes"]))
 
     async def mlflow(self, token: str, project: str) -> Account:
         """The account at MLflow; without a project, in the visitor's own."""
         found = await self._ask("GET", "mlflow", token, params={"project": project} if project else {})
-        return Account(*(str(found[field]) for field in Account._fields))
+        with _whole("mlflow"):
+            return Account(*(str(found[field]) for field in Account._fields))
 
     async def wake(self, service: str) -> None:
         """Have replicas of a sleeping service started."""
@@ -74,6 +77,16 @@ class ControlPlane:
         if answer.status < 300 and (isinstance(body, dict) or method == "POST"):
             return body if isinstance(body, dict) else {}
         raise _refusal(answer.status, body if isinstance(body, dict) else {}, path)
+
+
+@contextmanager
+def _whole(path: str) -> Iterator[None]:
+    """An answer that lacks something is none."""
+    try:
+        yield
+    except (KeyError, TypeError) as error:
+        log.error("the control plane's answer to %s lacks %s", path, error)
+        raise _away() from error
 
 
 def _refusal(status: int, body: Mapping[str, Any], path: str) -> Refusal:

@@ -75,6 +75,7 @@ async def _serve(gateway: Gateway, listening: socket.socket) -> None:
 def _config(gateway: Gateway) -> uvicorn.Config:
     return uvicorn.Config(
         gateway,
+        interface="asgi3",
         http="httptools",
         ws="websockets-sansio",
         ws_max_size=_MOST_MESSAGE,
