@@ -16,6 +16,7 @@ from atelier_server.info import InfoHandler
 from atelier_server.lab_page import without_ways_outside
 from atelier_server.local import routes as local
 from atelier_server.local.demo import copy_once
+from atelier_server.local.predict import PredictHandler
 from atelier_server.proxy import ProxyHandler
 from atelier_server.relay import Relay
 from atelier_server.settings import Settings
@@ -78,5 +79,6 @@ def handlers(platform: Settings) -> list[tuple[str, type[RequestHandler], dict[s
         (r"atelier/info", InfoHandler, own),
         (r"atelier/feed", FeedSocket, {**own, "relay": Relay(upstream)}),
         (r"atelier/api/(.*)", ProxyHandler, own),
+        (r"atelier/local/predict", PredictHandler, own),
         *local.routes(platform),
     ]

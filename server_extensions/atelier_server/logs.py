@@ -18,20 +18,36 @@ PIECE = 256 * 1000
 GAP = 0.05  # seconds between two messages of one log
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 _Name = Field(min_length=1, max_length=255)
+_Other = Field(default="", max_length=255)
 
 
 class OpenLog(BaseModel):
-    """Which log, from which byte; `id` is the tab's own name for it."""
+    """Which log, from which byte; `id` is the tab's own name for it. Of a step of a run, or of a `service`.
+
+    A service's `replica` is the id of an attempt.
+    """
 
     model_config = ConfigDict(extra="ignore")
 
     id: str = Field(min_length=1, max_length=100)
     project: str = _Name
-    run: str = _Name
-    step: str = _Name
+    run: str = _Other
+    step: str = _Other
+    service: str = _Other
     attempt: int | None = Field(default=None, ge=1, le=10_000)
     replica: str = Field(default="main-0", pattern=r"^[a-z][a-z0-9-]{0,60}$")
     offset: int = Field(default=0, ge=0, le=2**62)
+
+    def address(self, offset: int) -> str:
+        """Where the control plane has it, from `offset` on."""
+        query: dict[str, Any] = {"follow": "true", "offset": offset}
+        if self.service:
+            place = segments("projects", self.project, "services", self.service, "replicas", self.replica, "logs")
+            return f"{place}?{urlencode(query)}"
+        query["replica"] = self.replica
+        if self.attempt is not None:
+            query["attempt"] = self.attempt
+        return f"{segments('projects', self.project, 'runs', self.run, 'steps', self.step, 'logs')}?{urlencode(query)}"
 
 
 class LogReader:
@@ -82,12 +98,7 @@ class LogReader:
             await asyncio.sleep(next(pauses))
 
     async def _fetch(self) -> None:
-        wanted = self._request
-        place = segments("projects", wanted.project, "runs", wanted.run, "steps", wanted.step, "logs")
-        query = {"follow": "true", "replica": wanted.replica, "offset": self._read}
-        if wanted.attempt is not None:
-            query["attempt"] = wanted.attempt
-        async with self._upstream.stream(f"{place}?{urlencode(query)}") as answer:
+        async with self._upstream.stream(self._request.address(self._read)) as answer:
             async for block in answer.aiter_bytes():
                 await self._hold(block)
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from atelier_core.errors import Invalid
 from atelier_server.access import OwnerHandler
-from atelier_server.local import demo, runs
+from atelier_server.local import demo, models, runs
 from atelier_server.local.datasets import NewVersion, Sendings
 from atelier_server.local.files import existing, read_text
 from atelier_server.local.ports import KINDS, guess
@@ -112,6 +112,24 @@ class DemoHandler(_LocalHandler):
         await self.answer(lambda: {"path": demo.copy_demo(self.platform)})
 
 
+class ModelHandler(_LocalHandler):
+    """A folder of this machine as a version of a model."""
+
+    async def post(self) -> None:
+        """`{path, name, project, note}` → the version."""
+        wanted = self.body(models.NewModel)
+        await self.answer(lambda: models.register(self.platform, wanted))
+
+
+class ServiceHandler(_LocalHandler):
+    """The definition of a service in a file."""
+
+    async def post(self) -> None:
+        """`{path}` → `{definition}`."""
+        path = self.body(Path).path
+        await self.answer(lambda: {"definition": models.definition(self.platform, path)})
+
+
 def ports(platform: Settings, path: str) -> dict[str, Any]:
     """The guess for a file of this server."""
     file = existing(platform, path)
@@ -129,6 +147,8 @@ def routes(platform: Settings) -> list[tuple[str, type[OwnerHandler], dict[str, 
         "difference": DifferenceHandler,
         "ports": PortsHandler,
         "demo": DemoHandler,
+        "model": ModelHandler,
+        "service": ServiceHandler,
     }
     plain = [(rf"atelier/local/{name}", handler, {"platform": platform}) for name, handler in handlers.items()]
     sending: dict[str, Any] = {"platform": platform, "sendings": Sendings(platform)}

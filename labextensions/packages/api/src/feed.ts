@@ -16,11 +16,12 @@ export interface LogPart {
   offset: number;
 }
 
-/** Which log to read, from where. */
+/** Which log to read, from where: a step's, or with `service` that of one of its replicas. */
 export interface LogRequest {
   project: string;
   run: string;
   step: string;
+  service?: string;
   attempt: number | null;
   replica: string;
   offset: number;

@@ -2,6 +2,8 @@ import { JupyterFrontEndPlugin } from '@jupyterlab/application';
 
 import { models } from './plugin';
 
+export { CopyText } from './CopyText';
+export { isModel } from './candidates';
 export { modelsIcon } from './icons';
 export { ModelsClient } from './model';
 export type { Model, Version, VersionDetail } from './model';

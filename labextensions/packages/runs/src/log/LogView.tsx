@@ -8,12 +8,13 @@ import * as React from 'react';
 import { LogModel } from './model';
 import { Rows } from './Rows';
 
-/** Which step's log to show; without an attempt, the last one's. */
+/** Which step's log to show; without an attempt, the last one's. With a `service`, that of its `replica`. */
 export interface LogViewProps {
   atelier: IAtelier;
   project: string;
   run: string;
   step: string;
+  service?: string;
   attempt?: number;
   replica?: string;
   trans?: TranslationBundle;
@@ -58,7 +59,7 @@ function Log(props: LogViewProps): JSX.Element {
         <a
           className="at-IconLink"
           href={logUrl(props)}
-          download={`${props.run}-${props.step}.log`}
+          download={`${props.service ? props.replica : `${props.run}-${props.step}`}.log`}
           title={trans.__('Download the whole log')}
           aria-label={trans.__('Download the whole log')}
         >
@@ -72,7 +73,7 @@ function Log(props: LogViewProps): JSX.Element {
           follow={follow}
           onFollow={setFollow}
           shown={match >= 0 ? matches[match] : -1}
-          label={trans.__('Log of %1', props.step)}
+          label={trans.__('Log of %1', props.service ?? props.step)}
         />
       )}
     </div>
@@ -126,19 +127,23 @@ function Search(props: {
 }
 
 function useLog(props: LogViewProps): [LogModel | null, () => void] {
-  const { atelier, project, run, step, attempt, replica } = props;
+  const { atelier, project, run, step, service, attempt, replica } = props;
   const [model, setModel] = React.useState<LogModel | null>(null);
   const [turn, setTurn] = React.useState(0);
   React.useEffect(() => {
-    const of = { project, run, step, attempt: attempt ?? null, replica: replica ?? 'main-0' };
+    const of = { project, run, step, service, attempt: attempt ?? null, replica: replica ?? 'main-0' };
     const next = new LogModel(atelier, of);
     setModel(next);
     return () => next.dispose();
-  }, [atelier, project, run, step, attempt, replica, turn]);
+  }, [atelier, project, run, step, service, attempt, replica, turn]);
   return [model, () => setTurn(turn + 1)];
 }
 
-function logUrl({ project, run, step, attempt, replica }: LogViewProps): string {
+function logUrl({ project, run, step, service, attempt, replica }: LogViewProps): string {
+  if (service) {
+    const parts = ['projects', project, 'services', service, 'replicas', replica ?? '', 'logs'];
+    return URLExt.join(PageConfig.getBaseUrl(), 'atelier/api', parts.map(encodeURIComponent).join('/'));
+  }
   const path = ['projects', project, 'runs', run, 'steps', step, 'logs'].map(encodeURIComponent).join('/');
   const query = URLExt.objectToQueryString({
     replica: replica ?? 'main-0',

@@ -1,0 +1,158 @@
+import { Chart, ChartOption } from '@atelier/runs';
+import { EmptyState, ErrorNotice, Loading, numberText, useLoaded, useNow, useTrans } from '@atelier/ui';
+import * as React from 'react';
+
+import { ServicesClient, Stats } from './model';
+
+const EVERY = 10_000;
+
+/** What came in the last hour: requests, errors, latency; read again while somebody looks. */
+export function Figures(props: { client: ServicesClient; name: string }): JSX.Element {
+  const { client, name } = props;
+  const trans = useTrans();
+  const box = React.useRef<HTMLDivElement>(null);
+  const visible = useVisible(box);
+  const turn = useNow(visible, EVERY);
+  const { value, error, again } = useLoaded(() => client.stats(name), [client, name, turn]);
+  return (
+    <div ref={box} className="at-Pad at-Figures">
+      <ErrorNotice error={error} retry={again} />
+      {!value && !error && <Loading />}
+      {value?.revisions.length === 0 && (
+        <EmptyState title={trans.__('No requests in the last hour')}>
+          {trans.__('Send one from “Try it”, or call the URL.')}
+        </EmptyState>
+      )}
+      {value && value.revisions.length > 0 && <Known stats={value} />}
+    </div>
+  );
+}
+
+/** Whether an element can be seen: a tab of Lab behind another one asks for nothing. */
+function useVisible(box: React.RefObject<HTMLElement>): boolean {
+  const [visible, setVisible] = React.useState(true);
+  React.useEffect(() => {
+    if (!box.current) {
+      return undefined;
+    }
+    const observer = new IntersectionObserver(([entry]) => setVisible(entry.isIntersecting));
+    observer.observe(box.current);
+    return () => observer.disconnect();
+  }, [box]);
+  return visible;
+}
+
+function Known({ stats }: { stats: Stats }): JSX.Element {
+  const trans = useTrans();
+  const text = JSON.stringify(stats.revisions.map(one => one.minutes));
+  const options = React.useMemo(() => optionsOf(trans, stats), [text]);
+  return (
+    <>
+      <table className="at-Grid">
+        <thead>
+          <tr>
+            <th scope="col">{trans.__('Revision')}</th>
+            <th scope="col" className="at-mod-number">
+              {trans.__('Requests')}
+            </th>
+            <th scope="col" className="at-mod-number">
+              {trans.__('Per second, last minute')}
+            </th>
+            <th scope="col" className="at-mod-number">
+              {trans.__('Errors')}
+            </th>
+            <th scope="col" className="at-mod-number">
+              p50
+            </th>
+            <th scope="col" className="at-mod-number">
+              p90
+            </th>
+            <th scope="col" className="at-mod-number">
+              p99
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {stats.revisions.map(({ revision, hour, minute }) => (
+            <tr key={revision}>
+              <th scope="row">{revision}</th>
+              <td className="at-mod-number">{numberText(hour.requests)}</td>
+              <td className="at-mod-number">{numberText(minute.rate)}</td>
+              <td className="at-mod-number">{`${hour.errors} (${(100 * hour.error_rate).toFixed(1)} %)`}</td>
+              {[hour.p50, hour.p90, hour.p99].map((seconds, at) => (
+                <td key={at} className="at-mod-number">
+                  {latencyText(trans, seconds)}
+                </td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      <div className="at-Figures-charts">
+        {options.map(({ title, option }) => (
+          <section key={title} aria-label={title}>
+            <h3 className="at-Result-title">{title}</h3>
+            <Chart option={option} title={title} />
+          </section>
+        ))}
+      </div>
+    </>
+  );
+}
+
+/** Latencies are known by upper bounds. */
+function latencyText(trans: ReturnType<typeof useTrans>, seconds: number): string {
+  return seconds < 1
+    ? trans.__('≤ %1 ms', numberText(seconds * 1000))
+    : trans.__('≤ %1 s', numberText(seconds));
+}
+
+type Minutes = Stats['revisions'][number]['minutes'];
+
+function optionsOf(
+  trans: ReturnType<typeof useTrans>,
+  stats: Stats
+): { title: string; option: ChartOption }[] {
+  const draw = (series: [string, Minutes, (one: Minutes[number]) => number][]): ChartOption => ({
+    animation: false,
+    aria: { enabled: true },
+    backgroundColor: 'transparent',
+    tooltip: { trigger: 'axis', renderMode: 'richText' },
+    legend: { type: 'scroll', top: 0 },
+    grid: { containLabel: true, left: 8, right: 16, top: 32, bottom: 8 },
+    xAxis: { type: 'time' },
+    yAxis: { type: 'value', min: 0 },
+    series: series.map(([name, minutes, read]) => ({
+      type: 'line',
+      name,
+      showSymbol: minutes.length < 20,
+      data: minutes.map(one => [one.at, read(one)])
+    }))
+  });
+  const all = stats.revisions.map(one => [one.revision, one.minutes] as const);
+  const of = (word: string, revision: number): string =>
+    all.length > 1 ? `${word} · ${trans.__('Revision %1', revision)}` : word;
+  return [
+    {
+      title: trans.__('Requests per second'),
+      option: draw(
+        all.map(([number, minutes]) => [of(trans.__('Requests'), number), minutes, one => one.requests / 60])
+      )
+    },
+    {
+      title: trans.__('Errors per minute'),
+      option: draw(
+        all.map(([number, minutes]) => [of(trans.__('Errors'), number), minutes, one => one.errors])
+      )
+    },
+    {
+      title: trans.__('Latency in milliseconds'),
+      option: draw(
+        all.flatMap(([number, minutes]) => [
+          [of('p50', number), minutes, (one: Minutes[number]) => one.p50 * 1000],
+          [of('p99', number), minutes, (one: Minutes[number]) => one.p99 * 1000]
+        ])
+      )
+    }
+  ];
+}

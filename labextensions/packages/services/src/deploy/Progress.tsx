@@ -1,0 +1,105 @@
+import { Event } from '@atelier/api';
+import { ErrorNotice, StateBadge, useLoaded, useTrans, WithTrans } from '@atelier/ui';
+import { Dialog, ReactWidget } from '@jupyterlab/apputils';
+import { TranslationBundle } from '@jupyterlab/translation';
+import * as React from 'react';
+
+import { nameIn, Revision, ServicesClient, ServicesModel } from '../model';
+import { WhyNot } from '../ServiceView';
+
+/** What is followed. */
+export interface ProgressOf {
+  model: ServicesModel;
+  client: ServicesClient;
+  service: string;
+}
+
+/** Show how a deployment goes until it answers or has failed; resolved then, or when the person does not wait. */
+export async function showProgress(trans: TranslationBundle, of: ProgressOf): Promise<void> {
+  const body = ReactWidget.create(
+    <WithTrans trans={trans}>
+      <Progress {...of} onEnd={() => dialog.resolve()} />
+    </WithTrans>
+  );
+  const dialog = new Dialog<unknown>({
+    title: trans.__('Deploying %1', of.service),
+    body,
+    buttons: [Dialog.okButton({ label: trans.__('Go to the service') })]
+  });
+  await dialog.launch();
+}
+
+function Progress(props: ProgressOf & { onEnd: () => void }): JSX.Element {
+  const { client, service, model, onEnd } = props;
+  const trans = useTrans();
+  const [said, setSaid] = React.useState<Event[]>([]);
+  const { value, error, again } = useLoaded(
+    async () => (await client.revisions(service))[0],
+    [client, service, said.length]
+  );
+  React.useEffect(() => {
+    const heard = (_: unknown, event: Event): void => {
+      if (nameIn(event) === service) {
+        setSaid(old => [...old, event]);
+      }
+    };
+    model.event.connect(heard);
+    return () => {
+      model.event.disconnect(heard);
+    };
+  }, [model, service]);
+  const state = value?.state;
+  React.useEffect(() => {
+    if (state === 'running') {
+      onEnd();
+    }
+  }, [state]);
+  return (
+    <div className="at-Form at-Progress" role="status">
+      <ErrorNotice error={error} retry={again} />
+      {value && <Now revision={value} />}
+      <ol className="at-Progress-events" aria-label={trans.__('What happened')}>
+        {said.slice(-8).map(event => (
+          <li key={event.id}>
+            <span className="at-Quiet">{new Date(event.at).toLocaleTimeString()}</span>{' '}
+            {eventText(trans, event)}
+          </li>
+        ))}
+      </ol>
+    </div>
+  );
+}
+
+function Now({ revision }: { revision: Revision }): JSX.Element {
+  const trans = useTrans();
+  return (
+    <>
+      <div className="at-Line">
+        <StateBadge state={revision.state} />
+        <span>{trans.__('Revision %1', revision.number)}</span>
+        <span className="at-Quiet at-Ellipsis">{revision.source}</span>
+      </div>
+      <WhyNot reason={revision.reason} message={revision.message} />
+    </>
+  );
+}
+
+/** An event of a service as people say it. */
+export function eventText(trans: TranslationBundle, event: Event): string {
+  const words: Record<string, string> = {
+    'service.created': trans.__('The service was made'),
+    'service.deployed': trans.__('The revision was stored'),
+    'service.replica_ready': trans.__('A replica answers'),
+    'service.replica_unready': trans.__('A replica does not answer any more'),
+    'service.replica_failed': trans.__('A replica has failed'),
+    'service.traffic_changed': trans.__('The traffic was moved'),
+    'service.rolled_back': trans.__('The revision was taken back'),
+    'service.scaled': trans.__('The number of replicas was changed')
+  };
+  const message = typeof event.data.message === 'string' ? event.data.message : '';
+  const state = typeof event.data.state === 'string' ? event.data.state : '';
+  return (
+    words[event.kind] ??
+    [event.kind.replace('service.', '').replace('_', ' '), state, message].filter(Boolean).join(' · ')
+  );
+}

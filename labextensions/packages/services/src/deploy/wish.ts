@@ -1,0 +1,95 @@
+/** What the dialog knows of a service that is to be deployed. Numbers are texts, as they are typed. */
+export interface Wish {
+  name: string;
+  /** `model`, `output` or `image`. */
+  kind: Kind;
+  model: string;
+  output: { run: string; step: string; output: string };
+  image: string;
+  command: string;
+  stage: string;
+  flavor: string;
+  on: string;
+  minimum: string;
+  maximum: string;
+  canary: string;
+  inFlight: string;
+  idle: string;
+  rate: string;
+  timeout: string;
+  isPublic: boolean;
+}
+
+export type Kind = 'model' | 'output' | 'image';
+
+type Definition = Record<string, unknown>;
+
+/** What the dialog begins with, made of a definition: a revision's, a file's, or none. */
+export function wishOf(definition: Definition): Wish {
+  const replicas = objectOf(definition.replicas);
+  const scale = objectOf(definition.scale);
+  const limits = objectOf(definition.limits);
+  const canary = objectOf(definition.canary);
+  const output = objectOf(definition.output);
+  const text = (value: unknown, otherwise = ''): string =>
+    typeof value === 'string' || typeof value === 'number' ? String(value) : otherwise;
+  const command = Array.isArray(definition.command) ? definition.command.map(String) : [];
+  return {
+    name: text(definition.name),
+    kind: definition.output ? 'output' : definition.model || !definition.image ? 'model' : 'image',
+    model: text(definition.model),
+    output: { run: text(output.run), step: text(output.step), output: text(output.output, 'model') },
+    image: text(definition.image),
+    command: command.join('\n'),
+    stage: text(definition.stage, 'production'),
+    flavor: text(definition.flavor),
+    on: text(definition.on),
+    minimum: text(replicas.min, '1'),
+    maximum: text(replicas.max, '1'),
+    canary: text(canary.percent),
+    inFlight: text(scale.in_flight, '4'),
+    idle: text(scale.idle, '300'),
+    rate: text(limits.rate, '0'),
+    timeout: text(limits.timeout, '60'),
+    isPublic: definition.public === true
+  };
+}
+
+/** The definition to deploy: what the dialog does not show stays as it was in `before`. */
+export function definitionOf(wish: Wish, before: Definition): Definition {
+  const { kind } = wish;
+  const lines = wish.command.split('\n').filter(line => line.trim());
+  return {
+    ...before,
+    name: wish.name.trim(),
+    model: kind === 'model' ? wish.model.trim() : '',
+    output: kind === 'output' ? { ...objectOf(before.output), ...wish.output } : null,
+    image: kind === 'image' ? wish.image.trim() : (before.image ?? ''),
+    command: kind === 'image' ? lines : (before.command ?? []),
+    stage: wish.stage,
+    flavor: wish.flavor,
+    on: wish.on,
+    replicas: { min: Number(wish.minimum), max: Math.max(Number(wish.maximum), Number(wish.minimum)) },
+    scale: { ...objectOf(before.scale), in_flight: Number(wish.inFlight), idle: Number(wish.idle) },
+    limits: { ...objectOf(before.limits), rate: Number(wish.rate), timeout: Number(wish.timeout) },
+    canary: wish.canary.trim() ? { ...objectOf(before.canary), percent: Number(wish.canary) } : null,
+    public: wish.isPublic
+  };
+}
+
+/** A service's name made of a model's. */
+export function nameOf(text: string): string {
+  return text
+    .replace(/^models:\//, '')
+    .split(/[/@]/)[0]
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .replace(/^[^a-z]+|-+$/g, '')
+    .slice(0, 40);
+}
+
+function objectOf(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? (value as Record<string, unknown>)
+    : {};
+}
