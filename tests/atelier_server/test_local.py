@@ -126,6 +126,26 @@ def test_the_file_on_disk_runs_once_for_one_key(notebook: Notebook, ada: httpx.C
     assert b"".join(platform.steps.logs("ada", first["id"], "one")) == b"hello ada\n"
 
 
+def test_a_run_is_found_by_its_file(notebook: Notebook, ada: httpx.Client) -> None:
+    """Two files of one name, and with one document, have runs of their own."""
+    document = pipeline({"one": {"file": "one.py", "image": "python"}}) | {"id": "the same"}
+    paths = [place(notebook, folder, document, one="print(1)") for folder in ("here/deep", "there")]
+    made = {path: [run(ada, path).json()["id"] for _ in range(2)] for path in paths}
+
+    def found(**query: Any) -> list[str]:
+        return [one["id"] for one in ada.get("/api/projects/ada/runs", params=query).json()["items"]]
+
+    for path in paths:
+        assert found(path=path, document="the same", limit=1) == [made[path][1]]
+        assert found(path=[path, "test.pipeline"], document="the same") == made[path][::-1]
+        assert found(path=path, document="another") == []
+    assert set(found(document="the same")) == {*made[paths[0]], *made[paths[1]]}
+    assert found(path="test.pipeline") == []
+    assert ada.get("/api/projects/ada/runs", params={"path": "a\0b"}).status_code == 422
+    named = run(ada, f"/{paths[1]}").json()
+    assert named["name"] == "test" and found(path=paths[1], limit=1) == [named["id"]]
+
+
 def test_problems_come_with_their_places(notebook: Notebook, ada: httpx.Client) -> None:
     path = place(notebook, "wrong", pipeline({"one": {"file": "gone.py", "image": "python"}}))
     answer = run(ada, path)
@@ -230,13 +250,36 @@ def test_a_folder_becomes_a_version(notebook: Notebook, ada: httpx.Client, platf
 
 def test_data_that_cannot_be_sent_says_why(notebook: Notebook, ada: httpx.Client) -> None:
     (notebook.folder / "one.csv").write_text("x")
-    bad_name = finished(ada, ada.post("/local/dataset", json={"path": "one.csv", "name": "Bad Name"}).json())
-    assert bad_name["state"] == "failed" and bad_name["error"]["code"] == "bad_name" and bad_name["error"]["hint"]
+    bad_name = ada.post("/local/dataset", json={"path": "one.csv", "name": "Bad Name"})
+    assert bad_name.status_code == 422 and bad_name.json()["code"] == "bad_name" and bad_name.json()["hint"]
+    wanted = {"path": "one.csv", "name": "only-once", "new": True}
+    assert finished(ada, ada.post("/local/dataset", json=wanted).json())["state"] == "done"
+    assert ada.post("/local/dataset", json=wanted).status_code == 409
+    (notebook.folder / "leads-out").symlink_to("/etc")
+    linked = ada.post("/local/dataset", json={"path": "leads-out", "name": "linked"})
+    assert linked.status_code == 403 and linked.json()["code"] == "outside"
     for path, code in (("none.csv", "no_file"), ("../eve", "outside")):
         refused = ada.post("/local/dataset", json={"path": path, "name": "x"})
         assert refused.status_code in {403, 404} and refused.json()["code"] == code
     unknown = ada.get("/local/dataset", params={"id": "x"})
     assert unknown.status_code == 404 and unknown.json()["hint"]
+
+
+def test_sending_can_be_cancelled_and_goes_on_later(notebook: Notebook, ada: httpx.Client) -> None:
+    size = 400 * 1024**2
+    with (notebook.folder / "large.bin").open("wb") as file:
+        for _ in range(size // 1024**2):
+            file.write(os.urandom(1024**2))
+    wanted = {"path": "large.bin", "name": "large"}
+    sending = ada.post("/local/dataset", json=wanted).json()
+    assert sending["state"] in {"reading", "sending"}
+    assert ada.post("/local/dataset/cancel", json={"id": sending["id"]}).status_code == 200
+    assert finished(ada, sending)["state"] == "cancelled"
+    assert ada.get("/api/projects/ada/datasets/large").json()["newest"] is None
+    assert ada.post("/local/dataset/cancel", json={"id": "x"}).status_code == 404
+    again = finished(ada, ada.post("/local/dataset", json=wanted).json())
+    assert again["state"] == "done" and again["version"]["number"] == 1
+    (notebook.folder / "large.bin").unlink()
 
 
 # --- the demo ---

@@ -15,6 +15,7 @@ from atelier_sdk import Client, credentials
 from tests.atelier_cli.platform.installation import Browser as HubPages
 from tests.atelier_cli.platform.installation import Installation, free_port
 from tests.ui.lab import Lab, sign_in
+from tests.ui.overlay import EVERY_CONTROL, templates_with
 
 FLAGS = [
     "--no-sandbox",
@@ -36,7 +37,10 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]
     home = folder / "home"
     home.mkdir()
     (home / ".cache").symlink_to(Path.home() / ".cache")
-    installed = Installation(folder / "data", env={**os.environ, "HOME": str(home)})
+    # Pictures for people show what people have.
+    templates = () if os.environ.get("ATELIER_TEST_SCREENSHOTS") else (EVERY_CONTROL,)
+    env = {**os.environ, "HOME": str(home), "PYTHONPATH": templates_with(folder / "templates", *templates)}
+    installed = Installation(folder / "data", env=env)
     try:
         started = installed.up("--port", str(free_port()), "--admin", "ada")
         with HubPages(started["url"]) as pages:

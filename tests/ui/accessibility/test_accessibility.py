@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from playwright.async_api import expect
 
 from tests.ui.lab import Lab
 from tests.ui.pipelines.canvas import open_demo
+from tests.ui.pipelines.test_controls import every_control
 from tests.ui.runs import steps
 
 THEMES = ("JupyterLab Light", "JupyterLab Dark")
@@ -94,6 +96,32 @@ async def test_the_datasets(lab: Lab) -> None:
     await expect(panel.get_by_label("Filter datasets")).to_be_visible()
     await expect(panel.locator(".at-Loading")).to_have_count(0)
     await look(lab, "datasets")
+
+
+async def test_a_dataset(lab: Lab, tmp_path: Path) -> None:
+    (tmp_path / "rows").mkdir()
+    (tmp_path / "rows" / "table.csv").write_text("name,score\na,1\nb,2\n")
+    (tmp_path / "rows" / "words.txt").write_text("plain words\n")
+    name = f"axe-{uuid.uuid4().hex[:6]}"
+    lab.client.datasets.create("ada", name, description="Rows and words", tags=["small"])
+    lab.client.datasets.add("ada", name, tmp_path / "rows", note="the first")
+    await lab.run("atelier:open-dataset", {"project": "ada", "name": name})
+    await expect(lab.page.locator(".at-Look .at-Table tbody tr")).to_have_count(2, timeout=30_000)
+    await look(lab, "a dataset")
+    await lab.page.locator(".at-Files-list .at-RowList-row", has_text="words.txt").click()
+    await expect(lab.page.locator(".at-Look pre")).to_be_visible(timeout=30_000)
+    await look(lab, "a text of a dataset")
+
+
+async def test_every_control(lab: Lab) -> None:
+    canvas = await every_control(lab)
+    for field in ("tags", "points", "labels"):
+        await canvas.field(field).get_by_role("button", name="Add", exact=True).last.click()
+    await look(lab, "every kind of control", ".at-PipelineContent")
+    box = canvas.field("flavor").get_by_role("combobox")
+    await box.press("ArrowDown")
+    await expect(lab.page.locator(".at-Picker-option").first).to_be_visible()
+    await look(lab, "an open picker", ".at-Picker")
 
 
 async def test_the_canvas(lab: Lab) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
+import io
 import re
 import struct
 import uuid
+import wave
 import zlib
 from pathlib import Path
 
+import pyarrow
+import pyarrow.parquet
 from playwright.async_api import Locator, expect
 
 from tests.ui.lab import Lab
@@ -72,6 +77,46 @@ async def test_a_folder_becomes_versions_that_can_be_looked_into(lab: Lab, tmp_p
     await lab.page.get_by_role("button", name="Delete…").click()
     await lab.page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     await expect(lab.page.locator("#atelier-datasets").get_by_text(name)).to_have_count(0)
+
+
+def sound() -> bytes:
+    """A second of silence."""
+    file = io.BytesIO()
+    with wave.open(file, "wb") as written:
+        written.setnchannels(1)
+        written.setsampwidth(2)
+        written.setframerate(8000)
+        written.writeframes(bytes(16_000))
+    return file.getvalue()
+
+
+async def test_tables_and_sounds_are_shown(lab: Lab, tmp_path: Path) -> None:
+    folder = tmp_path / "media"
+    folder.mkdir()
+    table = pyarrow.table({"name": ["a", "b", "c"], "score": [1, 2, None], "when": [datetime.date(2026, 1, 2)] * 3})
+    pyarrow.parquet.write_table(table, folder / "table.parquet")
+    (folder / "beep.wav").write_bytes(sound())
+    (folder / "broken.parquet").write_bytes(b"PAR1 no, it is not")
+    name = f"d-{uuid.uuid4().hex[:8]}"
+    lab.client.datasets.create("ada", name, description="", tags=[])
+    lab.client.datasets.add("ada", name, folder)
+    await lab.run("atelier:open-dataset", {"project": "ada", "name": name})
+    files = lab.page.locator(".at-Files-list .at-RowList-row")
+    look = lab.page.locator(".at-Look")
+    await files.filter(has_text="table.parquet").click()
+    await expect(look.locator(".at-Table tbody tr")).to_have_count(3, timeout=SLOW)
+    await expect(look.locator(".at-Table")).to_contain_text("2026-01-02")
+    await expect(look).to_contain_text("3 of 3 rows")
+    await files.filter(has_text="beep.wav").click()
+    audio = look.locator("audio")
+    await expect(audio).to_be_visible(timeout=SLOW)
+    length = (
+        "audio => new Promise(done => audio.readyState ? done(audio.duration) : "
+        "audio.addEventListener('loadedmetadata', () => done(audio.duration)))"
+    )
+    assert await audio.evaluate(length) == 1
+    await files.filter(has_text="broken.parquet").click()
+    await expect(look.locator(".at-EmptyState")).to_be_visible(timeout=SLOW)
 
 
 async def test_an_upload_goes_on_after_the_network_broke(lab: Lab, tmp_path: Path) -> None:
