@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.atelier_serve import environments
-from tests.atelier_serve.model_server import ModelServer
+from tests.atelier_serve.model_server import ModelServer, matrix
 
 Start = Callable[..., ModelServer]
 
@@ -73,5 +73,7 @@ def mixed(shared: Start) -> ModelServer:
 
 @pytest.fixture(scope="session")
 def sleeper(shared: Start) -> ModelServer:
-    """Sleeps as long as it is told."""
-    return shared("serve-sklearn", "sleeper")
+    """Sleeps as long as it is told; the server has seen that it may be slow."""
+    server = shared("serve-sklearn", "sleeper")
+    server.ask(matrix([[0.1]]))
+    return server
