@@ -10,7 +10,7 @@ from pathlib import Path
 from atelier_sdk import AtelierError, Client, snapshot
 from atelier_templates.demo_project import copy_demo
 from tests.faults.campaign import query
-from tests.harness.control_plane import ControlPlane
+from tests.harness.control_plane import ControlPlane, wait_for
 
 # Correct answers of 450: the same on every engine, whatever was killed.
 EXPECTED = {"logistic-regression": 0.9756, "random-forest": 0.98}
@@ -25,13 +25,13 @@ def run_under_fire(plane: ControlPlane, client: Client, project: str, folder: Pa
     document = json.loads(pipeline.read_text())
     revision = client.revisions.create(project, path=pipeline.name, document=document, snapshot=packed.digest)
     run = client.runs.create(project, revision=revision.id, on=on).id
-    chance, strikes, until = random.Random(seed), 0, time.monotonic() + 300
+    chance, strikes, until = random.Random(seed), 0, time.monotonic() + 120
     while client.runs.get(project, run).state not in _ENDED and time.monotonic() < until:
         time.sleep(chance.uniform(0.3, 4))
         plane.kill()
         plane.start()
         strikes += 1
-    found = client.runs.get(project, run)
+    found = wait_for(client, project, run, 150)
     assert found.state == "done", [(step.name, step.state, step.message) for step in client.steps.list(project, run)]
     assert accuracies(client, project, run) == EXPECTED
     again = query(plane, f"SELECT id FROM attempts WHERE subject = '{run}' AND number > 1")
