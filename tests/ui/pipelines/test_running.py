@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import uuid
 from pathlib import Path
 
 from playwright.async_api import expect
 
+from tests.harness.control_plane import pipeline
 from tests.ui.lab import Lab
 from tests.ui.pipelines.canvas import Canvas, open_demo
 
@@ -90,3 +92,27 @@ async def test_a_run_is_seen_as_it_was(lab: Lab) -> None:
     await shown.locator('.react-flow__node[aria-label="split"]').click()
     await lab.page.keyboard.press("Delete")
     await expect(shown.locator(".at-Step")).to_have_count(8)
+
+
+async def test_a_step_that_waits_shows_its_place_in_the_queue(lab: Lab) -> None:
+    """Three steps of which each needs all of the machine: one runs, and the others move up."""
+    folder = f"canvas-{uuid.uuid4().hex[:8]}"
+    go = lab.folder / folder / "go"
+    wait = f"import pathlib, time\nwhile not pathlib.Path({str(go)!r}).exists():\n    time.sleep(0.05)\n"
+    lab.write(f"{folder}/wait.py", wait)
+    everything = {"resources": {"cpu": len(os.sched_getaffinity(0))}}
+    document = pipeline({name: {"file": "wait.py", **everything} for name in ("a", "b", "c")})
+    for number, node in enumerate(document["pipelines"][0]["nodes"]):
+        node["app_data"]["ui_data"] |= {"x_pos": 100, "y_pos": 140 * number}
+    lab.write(f"{folder}/busy.pipeline", document)
+    await lab.run("docmanager:open", {"path": f"{folder}/busy.pipeline"})
+    canvas = await Canvas(lab, f"{folder}/busy.pipeline").ready(3)
+    await canvas.page.locator(".at-RunButton").get_by_role("button").click()
+    await canvas.page.locator(".jp-Dialog .jp-mod-accept").click()
+    places = canvas.page.locator(".at-Step-queue")
+    await expect(places).to_have_count(2, timeout=60_000)
+    assert sorted(await places.all_text_contents()) == ["1/2", "2/2"]
+    await expect(canvas.page.get_by_role("img", name="Place 1 of 2 in the queue of local")).to_be_visible()
+    go.touch()
+    await expect(canvas.page.locator('.at-RunBar[data-state="done"]')).to_be_visible(timeout=60_000)
+    await expect(places).to_have_count(0)

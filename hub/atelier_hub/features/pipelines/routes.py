@@ -18,7 +18,7 @@ from atelier_hub.features.pipelines.catalog import router as catalog
 from atelier_hub.features.pipelines.offer import Offer
 from atelier_hub.features.pipelines.reconcile import Runs
 from atelier_hub.features.pipelines.results import ArtifactBody, AttemptBody
-from atelier_hub.features.pipelines.service import ProblemBody, Revision, RevisionDocument, Run, Step
+from atelier_hub.features.pipelines.service import ProblemBody, QueuePlace, Revision, RevisionDocument, Run, Step
 from atelier_hub.features.pipelines.snapshots import DIGEST
 from atelier_hub.features.pipelines.views import ResultView, views
 from atelier_hub.http.paging import Page, PagingQuery
@@ -161,6 +161,13 @@ def cancel_run(project: str, run: Id, ctx: Ctx, access: Writer) -> Run:
         found, touched = service.cancel(session, ctx.get(Runs), access.actor, project, run)
     ctx.get(Driver).wake(touched)
     return found
+
+
+@router.get("/projects/{project}/runs/{run}/queue")
+def run_queue(project: str, run: Id, ctx: Ctx, access: Reader) -> Page[QueuePlace]:
+    """The run's steps that wait for room, and where each stands among all that wait there."""
+    with ctx.db.read() as session:
+        return Page(items=service.queue(session, project, run))
 
 
 @router.get("/projects/{project}/runs/{run}/steps")

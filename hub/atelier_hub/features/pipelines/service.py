@@ -96,6 +96,17 @@ class Step(BaseModel):
     needs: list[str]
 
 
+class QueuePlace(BaseModel):
+    """A step that waits for room on a back end: it is the `place`th `of` so many."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    step: str
+    backend: str
+    place: int
+    of: int
+
+
 class ProblemBody(BaseModel):
     """Something that keeps a pipeline from running."""
 
@@ -345,6 +356,12 @@ def step_page(session: Session, project: str, run: str, paging: Paging) -> Page[
     _run_row(session, project, run)
     query = select(StepRow).where(StepRow.run == run)
     return fetch(session, query, [StepRow.position], paging, convert=Step.model_validate)
+
+
+def queue(session: Session, project: str, run: str) -> list[QueuePlace]:
+    """Where the run's waiting steps stand."""
+    _run_row(session, project, run)
+    return [QueuePlace.model_validate(row) for row in store.queue_places(session, run)]
 
 
 def get_step(session: Session, project: str, run: str, step: str) -> Step:

@@ -296,6 +296,25 @@ def count_steps(session: Session, runs: Sequence[str]) -> dict[str, dict[str, in
     return counts
 
 
+def queue_places(session: Session, run: str) -> list[RowMapping]:
+    """The steps of a run that wait for room, with where they stand among all that wait there, first come first."""
+    table = table_of(AttemptRow)
+    there, order = table.c.backend, (table.c.created_at, table.c.id)
+    waiting = (
+        select(
+            table.c.subject,
+            table.c.step,
+            there,
+            func.row_number().over(partition_by=there, order_by=order).label("place"),
+            func.count().over(partition_by=there).label("of"),
+        )
+        .where(table.c.cleaned.is_(False), table.c.state == State.QUEUED, table.c.reason == Reason.WAITING_FOR_SLOT)
+        .subquery()
+    )
+    own = select(waiting).where(waiting.c.subject == run)
+    return list(session.execute(own.order_by(waiting.c.place)).mappings())
+
+
 def known_snapshots(session: Session, project: str, digests: Iterable[str]) -> set[str]:
     """Which of `digests` the project has."""
     query = select(SnapshotRow.digest).where(SnapshotRow.project == project, SnapshotRow.digest.in_(list(digests)))

@@ -7,6 +7,7 @@ export type Event = Schemas['Event'];
 export type Project = Schemas['Project'];
 export type Run = Schemas['Run'];
 export type Step = Schemas['Step'];
+export type QueuePlace = Schemas['QueuePlace'];
 export type State = Schemas['State'];
 // Services have revisions of their own, so the name alone does not say which: of pipelines.
 export type Revision =

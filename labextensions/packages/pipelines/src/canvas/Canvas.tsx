@@ -188,6 +188,9 @@ function useShow(view: PipelineView): void {
   const flow = useReactFlow<CanvasNode, CanvasEdge>();
   useEffect(() => {
     const show = (_view: unknown, ids: readonly string[]): void => {
+      if (!flow.getNodes().length) {
+        return; // React Flow would wait for the first step, and take it from where it was dropped
+      }
       const nodes = ids.length ? ids.map(id => ({ id })) : undefined;
       void flow.fitView({ ...FIT, nodes, duration: 200, minZoom: nodes ? 0.6 : undefined });
     };

@@ -1,4 +1,3 @@
-import { Step } from '@atelier/api';
 import { stateWord } from '@atelier/ui';
 import { LabIcon, notebookIcon, pythonIcon, rKernelIcon } from '@jupyterlab/ui-components';
 import { Handle, NodeProps, Position } from '@xyflow/react';
@@ -8,6 +7,7 @@ import { kindOf, Port, Ports } from '../document/ports';
 import { filename, nameOf } from '../document/step';
 import { IN_PORT, OUT_PORT, PipelineNode } from '../document/types';
 import { templateIcon } from '../icons';
+import { LiveStep } from '../model/live';
 import { useSignalValue } from '../model/react';
 import { Elapsed } from '../panels/Elapsed';
 import { usePanel } from '../panels/services';
@@ -119,7 +119,7 @@ function Badge(props: { count: number }): React.JSX.Element {
   );
 }
 
-function Status(props: { step: Step }): React.JSX.Element {
+function Status(props: { step: LiveStep }): React.JSX.Element {
   const { trans } = usePanel();
   const { step } = props;
   const word = stateWord(trans, step.state);
@@ -128,6 +128,7 @@ function Status(props: { step: Step }): React.JSX.Element {
     <div className="at-Step-status" title={why || word} role="status">
       <span className="at-Dot" aria-hidden="true" />
       <span className="at-Step-state">{word}</span>
+      {step.queue && <QueuePlaceTag queue={step.queue} />}
       <Elapsed from={step.started_at} to={step.ended_at} />
       {step.attempt > 1 && (
         <span className="at-Step-retry" title={trans.__('Attempt %1', step.attempt)}>
@@ -136,6 +137,17 @@ function Status(props: { step: Step }): React.JSX.Element {
       )}
       {why && step.state !== 'done' && <span className="at-Step-why">{step.message || step.reason}</span>}
     </div>
+  );
+}
+
+function QueuePlaceTag({ queue }: Required<Pick<LiveStep, 'queue'>>): React.JSX.Element {
+  const { trans } = usePanel();
+  const { place, of, backend } = queue;
+  const title = trans.__('Place %1 of %2 in the queue of %3', place, of, backend);
+  return (
+    <span className="at-Step-queue" title={title} aria-label={title} role="img">
+      {place}/{of}
+    </span>
   );
 }
 

@@ -1,10 +1,10 @@
-import { Step } from '@atelier/api';
 import { useCallback, useSyncExternalStore } from 'react';
 
+import { LiveStep } from '../model/live';
 import { PipelineView } from '../model/view';
 
 /** The step that a node is in the run that is shown; drawn anew only when that step changes. */
-export function useStep(view: PipelineView, node: string): Step | undefined {
+export function useStep(view: PipelineView, node: string): LiveStep | undefined {
   const subscribe = useCallback(
     (notify: () => void) => {
       let live = view.live;

@@ -1,4 +1,4 @@
-import { all, Event, Feed, FeedState, IAtelier, Run, State, Step, unwrap } from '@atelier/api';
+import { all, Event, Feed, FeedState, IAtelier, QueuePlace, Run, State, Step, unwrap } from '@atelier/api';
 import { IDisposable } from '@lumino/disposable';
 import { ISignal, Signal } from '@lumino/signaling';
 
@@ -7,6 +7,15 @@ import { JsonObject, number, object, text } from '../document/types';
 /** States after which nothing more happens. */
 export const FINAL: ReadonlySet<State> = new Set<State>(['done', 'failed', 'stopped', 'skipped']);
 const SETTLE = 150;
+const QUEUE_SETTLE = 1000;
+// Others' runs, of whose ends this tab does not hear, leave the queue, too.
+const QUEUE_AGAIN = 15_000;
+const WAITING = 'WaitingForSlot';
+
+/** A step, and where it stands where it waits for room. */
+export interface LiveStep extends Step {
+  queue?: QueuePlace;
+}
 
 /** A run as it goes: its steps by node, kept true by the feed; after the platform was away it is read anew. */
 export class LiveRun implements IDisposable {
@@ -42,11 +51,11 @@ export class LiveRun implements IDisposable {
   }
 
   /** The step that a node became. */
-  step(node: string): Step | undefined {
+  step(node: string): LiveStep | undefined {
     return this.byNode.get(node);
   }
 
-  get steps(): readonly Step[] {
+  get steps(): readonly LiveStep[] {
     return [...this.byNode.values()];
   }
 
@@ -69,6 +78,7 @@ export class LiveRun implements IDisposable {
     this._run = run;
     this._runChanged.emit(run);
     this._stepChanged.emit(null);
+    this.queueSoon(0);
   }
 
   /** Ask for the run to end. */
@@ -80,6 +90,7 @@ export class LiveRun implements IDisposable {
   dispose(): void {
     this._isDisposed = true;
     window.clearTimeout(this.timer);
+    window.clearTimeout(this.queueTimer);
     Signal.clearData(this);
   }
 
@@ -100,8 +111,9 @@ export class LiveRun implements IDisposable {
       return;
     }
     const state = (text(data.state) || before.state) as State;
-    const step: Step = {
+    const step: LiveStep = {
       ...before,
+      queue: text(data.reason) === WAITING ? before.queue : undefined,
       state,
       reason: text(data.reason),
       message: text(data.message),
@@ -112,6 +124,32 @@ export class LiveRun implements IDisposable {
     };
     this.byNode.set(node, step);
     this._stepChanged.emit(node);
+    this.queueSoon(QUEUE_SETTLE);
+  }
+
+  /** Look where waiting steps stand, as long as there are any and somebody sees it. */
+  private queueSoon(after: number): void {
+    window.clearTimeout(this.queueTimer);
+    const waits = this.steps.some(step => step.state === 'queued' && step.reason === WAITING);
+    if (waits && !this._isDisposed) {
+      this.queueTimer = window.setTimeout(() => void this.lookAtQueue().catch(() => undefined), after);
+    }
+  }
+
+  private async lookAtQueue(): Promise<void> {
+    if (!document.hidden) {
+      const path = { project: this._run.project, run: this._run.id };
+      const answer = this.atelier.rest.GET('/projects/{project}/runs/{run}/queue', { params: { path } });
+      const places = new Map((await unwrap(answer)).items.map(place => [place.step, place]));
+      for (const [node, step] of this.byNode) {
+        const queue = step.reason === WAITING ? places.get(step.name) : undefined;
+        if (queue?.place !== step.queue?.place || queue?.of !== step.queue?.of) {
+          this.byNode.set(node, { ...step, queue });
+          this._stepChanged.emit(node);
+        }
+      }
+    }
+    this.queueSoon(QUEUE_AGAIN);
   }
 
   private moveRun(event: Event): void {
@@ -136,9 +174,10 @@ export class LiveRun implements IDisposable {
   }
 
   private _run: Run;
-  private byNode = new Map<string, Step>();
+  private byNode = new Map<string, LiveStep>();
   private byName = new Map<string, string>();
   private timer = 0;
+  private queueTimer = 0;
   private _isDisposed = false;
   private readonly _runChanged = new Signal<this, Run>(this);
   private readonly _stepChanged = new Signal<this, string | null>(this);
