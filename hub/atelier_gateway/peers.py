@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 
@@ -22,6 +23,7 @@ def within(address: Address | None, allowed: Networks) -> bool:
     return address is not None and any(address.version == one.version and address in one for one in allowed)
 
 
+@lru_cache(maxsize=4096)
 def parse(text: str) -> Address | None:
     """An address as proxies write it; none if it is not one."""
     try:
@@ -35,13 +37,14 @@ class Peers:
     """Finds the visitor's address behind the proxies of `trusted` networks."""
 
     def __init__(self, trusted: Sequence[str]) -> None:
-        self._trusted = networks(trusted)
+        known = networks(trusted)
+        self._trusts = lru_cache(maxsize=4096)(lambda address: within(address, known))
 
     def address(self, scope: Any) -> Address | None:
         """The last one in the chain that no trusted proxy vouches for as its own."""
         client = scope.get("client")
         address = parse(client[0]) if client else None
-        if not within(address, self._trusted):
+        if not self._trusts(address):
             return address
         chain = ",".join(value.decode("latin-1") for value in values(scope["headers"], b"x-forwarded-for"))
         for text in reversed(chain.split(",")) if chain else ():
@@ -49,14 +52,14 @@ class Peers:
             if hop is None:
                 return None  # whoever wrote this is not to be believed, and neither is what stands before it
             address = hop
-            if not within(hop, self._trusted):
+            if not self._trusts(hop):
                 return hop
         return address
 
     def secure(self, scope: Any) -> bool:
         """Whether the visitor came by TLS, as far as we know."""
         client = scope.get("client")
-        if client and within(parse(client[0]), self._trusted):
+        if client and self._trusts(parse(client[0])):
             said = values(scope["headers"], b"x-forwarded-proto")
             if said:
                 return said[-1].split(b",")[-1].strip().lower() in (b"https", b"wss")

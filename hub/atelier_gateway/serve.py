@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import resource
 import signal
 import socket
 from collections.abc import Iterator
@@ -16,7 +17,8 @@ import uvloop
 from atelier_core.errors import AtelierError
 from atelier_gateway.application import Gateway
 
-GRACE_SECONDS = 20
+GRACE_SECONDS = 10
+_MOST_FILES = 65_536
 _MOST_MESSAGE = 64 * 1024**2
 
 
@@ -48,9 +50,18 @@ def bind(ip: str, port: int) -> socket.socket:
 
 def run(gateway: Gateway, listening: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT."""
+    _allow_many_connections()
     logging.getLogger("uvicorn.error").addFilter(_not_our_own_breaking_off)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(gateway, listening))
+
+
+def _allow_many_connections() -> None:
+    """Every visitor takes a descriptor, and so does every request under way; the usual 1,024 are soon used up."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def _serve(gateway: Gateway, listening: socket.socket) -> None:

@@ -71,9 +71,10 @@ class Waking:
 
     async def _ask(self, service: str, sleeper: _Sleeper) -> None:
         try:
+            await self._control_plane.wake(service)
             while True:
-                await self._control_plane.wake(service)
                 await asyncio.sleep(_ASK_AGAIN)
+                await self._ask_again(service)
         except Refusal as refusal:
             if self._sleepers.get(service) is sleeper:
                 del self._sleepers[service]  # whoever comes next asks again
@@ -81,6 +82,14 @@ class Waking:
                 sleeper.awake.set_exception(refusal)
                 with suppress(Refusal):
                     sleeper.awake.exception()  # seen, also when nobody waits any more
+
+    async def _ask_again(self, service: str) -> None:
+        """It said yes once: that it is away now does not keep the replica from coming."""
+        try:
+            await self._control_plane.wake(service)
+        except Refusal as refusal:
+            if refusal.status != 503:
+                raise
 
     def _forget(self, service: str, sleeper: _Sleeper) -> None:
         if sleeper.asking is not None:

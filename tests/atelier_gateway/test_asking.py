@@ -168,6 +168,17 @@ def test_requests_wait_while_one_wakes_the_service(
     assert waiting == [{"vision/a": 10}] and asking.stats()["waiting"] == {}
 
 
+def test_a_control_plane_that_dies_after_its_yes_is_waited_for(
+    orders: Orders, asking: GatewayProcess, replica: Replica, key: Key
+) -> None:
+    orders.answers["wake"] = lambda _: (202, {})
+    asking.put({"vision/a": service(sleeping=True)}, [key.route])
+    threading.Timer(0.5, orders.stop).start()
+    timer = threading.Timer(6.5, lambda: asking.put({"vision/a": service(replica.url)}, [key.route]))
+    timer.start()
+    assert httpx.get(f"{asking.url}/s/vision/a/v2", headers=key.bearer, timeout=20).status_code == 200
+
+
 def test_a_service_that_does_not_wake_up(orders: Orders, asking: GatewayProcess, key: Key) -> None:
     orders.answers["wake"] = lambda _: (202, {})
     asking.put({"vision/a": service(sleeping=True, limits={"timeout": 0.5})}, [key.route])

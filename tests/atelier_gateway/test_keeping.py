@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -67,6 +69,37 @@ def test_killed_while_routes_come_it_has_old_or_new_ones(alone: GatewayProcess, 
         assert found in (confirmed[-1], confirmed[-1] + 1)
         assert not list((alone.folder / "data").glob(".routes.json-*"))
         alone.generation = found
+
+
+def test_asked_to_stop_it_finishes_what_it_began(alone: GatewayProcess, replica: Replica, key: Key) -> None:
+    alone.put({"vision/a": service(replica.url)}, [key.route])
+    answers: list[httpx.Response] = []
+    ask = threading.Thread(
+        target=lambda: answers.append(httpx.get(f"{alone.url}/s/vision/a/v2?delay=1.5", headers=key.bearer, timeout=20))
+    )
+    ask.start()
+    time.sleep(0.7)
+    assert alone.stop() == 0
+    ask.join(20)
+    assert [answer.status_code for answer in answers] == [200]
+
+
+@pytest.mark.parametrize(
+    ("traits", "words"),
+    [
+        ({"secret_file": "/nonexistent/secret"}, "secret"),
+        ({"trusted_proxies": ["nonsense"]}, "trusted_proxies"),
+        ({"data_dir": "/proc/nothing"}, "data_dir"),
+        ({"port": 70000}, "port"),
+    ],
+)
+def test_what_keeps_it_from_starting_is_one_sentence(tmp_path: Path, traits: dict[str, Any], words: str) -> None:
+    broken = GatewayProcess(tmp_path, **traits)
+    command = [sys.executable, "-m", "atelier_gateway", "--config", str(tmp_path / "gateway.py")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert broken.process is None and done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert ("cannot start: " in line or "Bad config" in line) and words in line
 
 
 def test_a_damaged_file_is_put_aside(alone: GatewayProcess, replica: Replica, key: Key) -> None:

@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks [chain|graph|next-pod|events|lab|canvas|all] [--pairs N] [--quick] [--json FILE]`."""
+"""`python -m tests.benchmarks [gateway|chain|graph|next-pod|events|lab|canvas|serving|all] [--pairs N] [--quick]`."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from tests.benchmarks import canvas, chain, events, graph, lab, machine, next_pod
+from tests.benchmarks import canvas, chain, events, gateway, graph, lab, machine, next_pod, serving
 from tests.benchmarks.report import Table
 
 BENCHMARKS: dict[str, Callable[[int, bool], Table | list[Table]]] = {
     "graph": graph.measure,
     "events": events.measure,
     "chain": chain.measure,
+    "gateway": gateway.measure,
     "next-pod": next_pod.measure,
     "lab": lab.measure,
     "canvas": canvas.measure,
+    "serving": serving.measure,
 }
 
 

@@ -21,12 +21,12 @@ class Aim:
 
 @dataclass(frozen=True)
 class Row:
-    """One series of measurements; seconds unless `unit` says otherwise (`x` is a ratio)."""
+    """One series of measurements; seconds unless `unit` says otherwise (`x` is a ratio, `/s` a rate)."""
 
     what: str
     samples: Sequence[float]
     aims: tuple[Aim, ...] = ()
-    unit: Literal["s", "ms", "µs", "x"] = "s"
+    unit: Literal["s", "ms", "µs", "x", "/s", "MiB"] = "s"
 
     @property
     def met(self) -> bool | None:
@@ -56,7 +56,7 @@ class Row:
     def _text(self, value: float) -> str:
         if self.unit in ("ms", "µs"):
             return f"{value * (1e3 if self.unit == 'ms' else 1e6):.1f} {self.unit}"
-        return f"{value:.2f} {self.unit}"
+        return f"{value:,.0f} {self.unit}" if self.unit in ("/s", "MiB") else f"{value:.2f} {self.unit}"
 
 
 @dataclass(frozen=True)

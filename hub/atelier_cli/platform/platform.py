@@ -191,7 +191,7 @@ def down(layout: Layout) -> list[str]:
     if not layout.run.is_dir():
         return stopped
     with _alone(layout):
-        order = {SUPERVISOR: 90.0, MLFLOW: 10.0, "control-plane": 15.0, "gateway": 25.0, "hub": 20.0, "proxy": 5.0}
+        order = {SUPERVISOR: 90.0, MLFLOW: 10.0, "control-plane": 15.0, "gateway": 15.0, "hub": 20.0, "proxy": 5.0}
         stopped = [name for name in order if child.running(layout, name)]
         for name, grace in order.items():
             child.stop(layout, name, grace)

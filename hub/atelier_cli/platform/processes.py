@@ -51,7 +51,7 @@ def _control_plane(layout: Layout) -> Command:
 def _gateway(layout: Layout) -> Command:
     config = layout.data / "gateway.py"
     argv = (sys.executable, "-m", "atelier_gateway", "--config", str(config))
-    return Command("gateway", argv, reads=(config, layout.gateway_secret), grace=25)
+    return Command("gateway", argv, reads=(config, layout.gateway_secret), grace=15)
 
 
 def _mlflow(layout: Layout, settings: Settings, tokens: Secrets) -> Command:
