@@ -214,9 +214,9 @@ class Template(_Model):
         both = sorted(set(self.inputs) & set(self.properties))
         if both:
             raise ValueError(f"{both[0]!r} is both a parameter and an input; rename one of them")
-        unknown = sorted(set(self.demo.inputs) - set(self.inputs))
+        unknown = sorted(set(self.demo.inputs) - set(self.inputs) - set(self.properties))
         if unknown:
-            raise ValueError(f"demo.inputs names {unknown[0]!r}, which is no input of this template")
+            raise ValueError(f"demo.inputs names {unknown[0]!r}, which is no input or parameter of this template")
         return self
 
     @property

@@ -40,7 +40,7 @@ def test_the_templates_that_there_are(library: Library) -> None:
         "dataset-import", "data-split", "standardize", "missing-values", "encoding",
         "logistic-regression", "linear-regression", "random-forest", "decision-tree", "gbdt", "adaboost", "xgboost",
         "lightgbm", "knn", "naive-bayes", "k-means", "model-evaluation", "offline-predict", "model-convert-onnx",
-        "python-step", "shell-step", "r-step", "custom-image",
+        "model-register", "deploy-service", "python-step", "shell-step", "r-step", "custom-image",
     }  # fmt: skip
     known = load_images()
     for one in library.catalog:

@@ -43,7 +43,9 @@ def build_spec(step: StepPlan, context: AttemptContext) -> WorkloadSpec:
         image=step.image,
         command=step.command,
         env=step.env | _identity(step, context),
-        secret_env={name: _secret(secret, context) for name, secret in step.secrets.items()} | _tracking(step, context),
+        secret_env=_platform(context)
+        | {name: _secret(secret, context) for name, secret in step.secrets.items()}
+        | _tracking(step, context),
         resources=step.resources,
         ports=step.ports,
     )
@@ -79,6 +81,12 @@ def build_spec(step: StepPlan, context: AttemptContext) -> WorkloadSpec:
 
 def _identity(step: StepPlan, context: AttemptContext) -> dict[str, str]:
     return {"ATELIER_RUN": context.run, "ATELIER_STEP": step.name, "ATELIER_PROJECT": context.project}
+
+
+def _platform(context: AttemptContext) -> dict[str, str]:
+    """With what a step asks the control plane, as itself: it registers a model, deploys a service."""
+    address = f"{context.url}/attempts/{context.attempt}"
+    return {"ATELIER_ATTEMPT_URL": address, "ATELIER_ATTEMPT_TOKEN": context.token}
 
 
 def _tracking(step: StepPlan, context: AttemptContext) -> dict[str, str]:
