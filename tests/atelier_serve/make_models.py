@@ -122,7 +122,7 @@ def bare() -> None:
     """A file in a folder and nothing else."""
     model = LogisticRegression(max_iter=500).fit(IRIS, SPECIES)
     rows = IRIS[:ROWS]
-    for name in ("joblib_file", "onnx_file", "ubj_file", "ubj_regressor", "lightgbm_file", "pkl_file"):
+    for name in ("joblib_file", "onnx_file", "onnx_plain", "ubj_file", "ubj_regressor", "lightgbm_file", "pkl_file"):
         (ROOT / name).mkdir()
     joblib.dump(model, ROOT / "joblib_file" / "model.joblib", compress=3)
     (ROOT / "pkl_file" / "iris.pkl").write_bytes(pickle.dumps(model))
@@ -131,6 +131,9 @@ def bare() -> None:
     onnx = to_onnx(model, IRIS[:1].astype(np.float32), target_opset=17)
     (ROOT / "onnx_file" / "model.onnx").write_bytes(onnx.SerializeToString())
     expect("onnx_file", rows, output_label=model.predict(rows), output_probability=model.predict_proba(rows))
+    plain = to_onnx(model, IRIS[:1].astype(np.float32), options={id(model): {"zipmap": False}}, target_opset=17)
+    (ROOT / "onnx_plain" / "model.onnx").write_bytes(plain.SerializeToString())
+    expect("onnx_plain", rows, label=model.predict(rows), probabilities=model.predict_proba(rows))
     booster = xgboost.train({"objective": "binary:logistic"}, xgboost.DMatrix(IRIS, label=SPECIES == 0), 5)
     booster.save_model(ROOT / "ubj_file" / "model.ubj")
     expect("ubj_file", rows, predict=booster.predict(xgboost.DMatrix(rows)))

@@ -16,7 +16,7 @@ from tests.atelier_serve import environments
 from tests.harness.hub import free_port
 
 CODE = Path(__file__).parents[2] / "hub" / "serve"
-START_SECONDS = 60
+START_SECONDS = 120
 MODEL = "model"
 
 

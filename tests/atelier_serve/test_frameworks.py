@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.atelier_serve.conftest import Start
-from tests.atelier_serve.model_server import MODEL, matrix, outputs, tensor
+from tests.atelier_serve.model_server import MODEL, ModelServer, matrix, outputs, tensor
 
 MODELS = {
     "digits": "serve-sklearn",
@@ -53,7 +53,11 @@ def test_one_tensor_for_each_column(shared: Start, expected: dict[str, Any], mod
 
 
 def test_onnx_takes_its_own_names_and_types(shared: Start, expected: dict[str, Any]) -> None:
-    server, right = shared("serve-onnx", "onnx_file"), expected["onnx_file"]
+    for model in ("onnx_file", "onnx_plain"):
+        _own_names(shared("serve-onnx", model), expected[model])
+
+
+def _own_names(server: ModelServer, right: dict[str, Any]) -> None:
     described = httpx.get(f"{server.url}/v2/models/{MODEL}").json()
     assert described["platform"] == "onnxruntime_onnx"
     assert described["inputs"] == [{"name": "X", "datatype": "FP32", "shape": [-1, 4]}]
