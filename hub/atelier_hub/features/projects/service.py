@@ -164,6 +164,11 @@ def page(session: Session, names: Iterable[str] | None, paging: Paging) -> Page[
     return fetch(session, statement, [ProjectRow.name], paging, convert=Project.model_validate)
 
 
+def names(session: Session) -> list[str]:
+    """Every project's name."""
+    return list(session.scalars(select(ProjectRow.name).order_by(ProjectRow.name)))
+
+
 def get(session: Session, name: str) -> Project:
     """One project."""
     return Project.model_validate(_row(session, name))

@@ -19,22 +19,23 @@ from sqlalchemy.orm import Session
 
 from atelier_core.dataset import MAX_FILES
 from atelier_core.errors import BackendUnavailable, Invalid, NotFound
-from atelier_core.registry import PRODUCTION
+from atelier_core.registry import PRODUCTION, workspace_name
 from atelier_hub.artifacts.store import ArtifactStore
 from atelier_hub.artifacts.tars import Member
 from atelier_hub.clients.mlflow import Account, MlflowClient, model_of
 from atelier_hub.db import Database, emit
+from atelier_hub.features.projects import service as projects
 from atelier_hub.features.registry import store
 from atelier_hub.features.registry.accounts import MEMBER, VIEWER, Accounts
 from atelier_hub.features.registry.folders import Folder, describe
 from atelier_hub.features.registry.registering import TAG, Origin, insert_version, version_row
-from atelier_hub.features.registry.store import FAILED, IMPORTING, READY, AliasRow, VersionRow
+from atelier_hub.features.registry.store import FAILED, IMPORTING, READY, AliasRow, VersionRow, WorkspaceRow
 
 log = logging.getLogger(__name__)
 
-EVERY = 2.0
+EVERY = 1.0
 _ACTIVE = 120.0  # seconds for which a project is looked at after somebody was there
-_BACK_OFF = 15.0
+_BACK_OFF = 5.0
 _NAMES = 255
 
 
@@ -51,6 +52,7 @@ class Mirror:
         self._limit = limit
         self._lock = threading.Lock()
         self._active: dict[str, float] = {}
+        self._new: set[str] = set()
 
     def notice(self, project: str) -> None:
         """Somebody is at work in this project."""
@@ -60,19 +62,21 @@ class Mirror:
     def hear(self, events: Sequence[Mapping[str, Any]]) -> None:
         """Make the accounts of a new project before somebody waits for them: MLflow's client waits three seconds."""
         for event in events:
-            if event["kind"] == "project.created":
-                self.notice(event["project"])
-            elif event["kind"] == "project.deleted":
-                with self._lock:
+            with self._lock:
+                if event["kind"] == "project.created":
+                    self._new.add(event["project"])
+                elif event["kind"] == "project.deleted":
                     self._active.pop(event["subject"], None)
+                    self._new.discard(event["subject"])
 
     async def run(self) -> None:
         """Look now and then, for as long as the control plane runs."""
-        await asyncio.to_thread(self._remember_unfinished)
+        await asyncio.to_thread(self._look_around)
         while True:
             pause = EVERY
             try:
                 await asyncio.to_thread(self._accounts.remove_left)
+                await asyncio.to_thread(self._receive_new)
                 for project in self._projects():
                     await asyncio.to_thread(self.refresh, project)
             except BackendUnavailable:
@@ -82,11 +86,24 @@ class Mirror:
                 pause = _BACK_OFF
             await asyncio.sleep(pause)
 
-    def _remember_unfinished(self) -> None:
+    def _look_around(self) -> None:
+        """At the start: projects without a workspace, and versions whose content is not here yet."""
         with self._db.read() as session:
+            there = set(session.scalars(select(WorkspaceRow.name)))
+            self._new |= {name for name in projects.names(session) if workspace_name(name) not in there}
             rows = session.scalars(select(VersionRow.project).where(VersionRow.state == IMPORTING).distinct())
             for project in rows:
                 self.notice(project)
+
+    def _receive_new(self) -> None:
+        """Make the accounts of projects that have none yet."""
+        with self._lock:
+            waiting = sorted(self._new)
+        for project in waiting:
+            for level in (MEMBER, VIEWER):
+                self._accounts.ready(project, level)
+            with self._lock:
+                self._new.discard(project)
 
     def _projects(self) -> list[str]:
         old = time.monotonic() - _ACTIVE
@@ -96,7 +113,6 @@ class Mirror:
 
     def refresh(self, project: str) -> None:
         """Take over what is new at MLflow. Blocking."""
-        self._accounts.ready(project, MEMBER)
         account = self._accounts.ready(project, VIEWER)
         found = list(self._client.models(account))
         versions = list(self._client.versions(account))

@@ -26,7 +26,7 @@ from atelier_hub.features.registry.store import TrackedRunRow
 log = logging.getLogger(__name__)
 
 EVERY = 1.0
-_BACK_OFF = 10.0
+_BACK_OFF = 5.0
 _TOGETHER = 20  # runs in one round
 _PARAMETER, _TAG, _NOTE = 500, 5000, 8000  # MLflow's bounds, or below them
 _STATUS = {State.DONE: "FINISHED", State.FAILED: "FAILED", State.STOPPED: "KILLED"}
