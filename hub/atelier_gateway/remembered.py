@@ -6,11 +6,13 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Awaitable, Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from atelier_gateway.errors import Refusal
 
 T = TypeVar("T")
+V = TypeVar("V")
+_Question = tuple[bytes, str]
 POSITIVE_SECONDS, NEGATIVE_SECONDS = 45.0, 5.0
 MOST = 10_000
 _WORTH_REMEMBERING = frozenset({401, 403, 404, 422})
@@ -27,42 +29,61 @@ class Remembered(Generic[T]):
         most: int = MOST,
     ) -> None:
         self._ask = ask
-        self._seconds = (positive, negative)
+        self._positive, self._negative = positive, negative
         self._most = most
-        self._known: dict[tuple[bytes, str], tuple[float, T | Refusal]] = {}
-        self._asking: dict[tuple[bytes, str], asyncio.Task[T]] = {}
+        # Apart, so that somebody who tries many tokens makes nobody's answer forgotten.
+        self._known: dict[_Question, tuple[float, T]] = {}
+        self._refused: dict[_Question, tuple[float, Refusal]] = {}
+        self._asking: dict[_Question, asyncio.Task[T]] = {}
 
     async def get(self, token: str, project: str) -> T:
         """The answer, or the refusal raised."""
-        key = (hashlib.sha256(token.encode()).digest(), project)
-        until, value = self._known.get(key, (0.0, None))
-        if value is None or until < time.monotonic():
-            if key not in self._asking:
-                self._asking[key] = asyncio.create_task(self._learn(key, token, project))
-            return await asyncio.shield(self._asking[key])
-        if isinstance(value, Refusal):
-            raise value.with_traceback(None)
-        return value
+        question = _question(token, project)
+        moment = time.monotonic()
+        known = self._known.get(question)
+        if known is not None and known[0] > moment:
+            return known[1]
+        refused = self._refused.get(question)
+        if refused is not None and refused[0] > moment:
+            raise refused[1].with_traceback(None)
+        if question not in self._asking:
+            task = asyncio.create_task(self._learn(question, token, project))
+            task.add_done_callback(_seen)
+            self._asking[question] = task
+        return await asyncio.shield(self._asking[question])
 
     def forget(self, token: str, project: str) -> None:
         """Ask again the next time."""
-        self._known.pop((hashlib.sha256(token.encode()).digest(), project), None)
+        self._known.pop(_question(token, project), None)
 
-    async def _learn(self, key: tuple[bytes, str], token: str, project: str) -> T:
+    async def _learn(self, question: _Question, token: str, project: str) -> T:
         try:
             value = await self._ask(token, project)
         except Refusal as refusal:
+            self._known.pop(question, None)
             if refusal.status in _WORTH_REMEMBERING:
-                self._keep(key, refusal, self._seconds[1])
+                _keep(self._refused, question, (time.monotonic() + self._negative, refusal), self._most)
             raise
         else:
-            self._keep(key, value, self._seconds[0])
+            _keep(self._known, question, (time.monotonic() + self._positive, value), self._most)
             return value
         finally:
-            self._asking.pop(key, None)
+            self._asking.pop(question, None)
 
-    def _keep(self, key: tuple[bytes, str], value: T | Refusal, seconds: float) -> None:
-        self._known.pop(key, None)
-        while len(self._known) >= self._most:
-            del self._known[next(iter(self._known))]
-        self._known[key] = (time.monotonic() + seconds, value)
+
+def _seen(task: asyncio.Task[Any]) -> None:
+    """Its refusal is known, also when everybody who asked has left meanwhile."""
+    if not task.cancelled():
+        task.exception()
+
+
+def _question(token: str, project: str) -> _Question:
+    return hashlib.sha256(token.encode()).digest(), project
+
+
+def _keep(kept: dict[_Question, V], question: _Question, value: V, most: int) -> None:
+    """What was kept first is forgotten first."""
+    kept.pop(question, None)
+    while len(kept) >= most:
+        del kept[next(iter(kept))]
+    kept[question] = value

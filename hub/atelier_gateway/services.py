@@ -44,6 +44,8 @@ def parse(path: bytes, query: bytes, base: bytes) -> Address:
         project, service = (unquote_to_bytes(piece).decode() for piece in pieces[2:4])
     except UnicodeDecodeError:
         raise not_found("service at this address") from None
+    if "/" in project or "/" in service:
+        raise not_found("service at this address")
     rest = b"/" + (pieces[4] if len(pieces) == 5 else b"")
     prefix = base + b"/".join(pieces[:4])
     return Address(project, service, rest + (b"?" + query if query else b""), prefix)

