@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from atelier_cli import exits
+from atelier_cli.demo_service import serve
 from atelier_cli.pipeline import parse_parameters, show_results, submit
 from atelier_cli.session import Session, command_options
 from atelier_cli.watching import watch
@@ -26,11 +27,13 @@ from atelier_templates.demo_project import copy_demo
     show_default=True,
     help="Where the demo is copied to; files of yours there stay as they are.",
 )
+@click.option("--serve/--no-serve", "served", default=True, help="Deploy the model and ask it about one digit.")
 @command_options
-def demo(session: Session, on: str | None, parameters: tuple[str, ...], target: Path) -> int:
+def demo(session: Session, on: str | None, parameters: tuple[str, ...], target: Path, served: bool) -> int:
     """Run the demo: recognise handwritten digits.
 
-    Import, split, standardize, two classifiers in parallel, and an evaluation with confusion matrix and curves.
+    Import, split, standardize, two classifiers in parallel, an evaluation with confusion matrix and curves; then the
+    better model answers at a URL.
     """
     values = parse_parameters(parameters)
     session.client.me()  # before anything is written: is there a platform?
@@ -42,6 +45,8 @@ def demo(session: Session, on: str | None, parameters: tuple[str, ...], target: 
     code = watch(session, run)
     if code == exits.OK:
         show_results(session, run, only=worth_showing)
+        if served:
+            serve(session, run)
         session.out.text(f"\nAll tables: atelier pipeline results {run.id}")
         session.out.text(f"Open {hub_url(session.client.url)} in a browser for JupyterLab.")
     return code

@@ -46,7 +46,7 @@ def deploy_command(session: Session, source: str, *, key: bool | None, wait: boo
     found = services.deploy(session.project, definition)
     name, revision = found.name, found.newest
     if wait:
-        found = services.wait(session.project, name, revision, changed=lambda one: _progress(session, one))
+        found = services.wait(session.project, name, revision, changed=lambda one: show_progress(session, one))
     made = None
     if key or (key is None and revision == 1 and not found.public):
         made = session.client.service_keys.create(session.project, f"{name} (atelier service deploy)", services=[name])
@@ -115,7 +115,8 @@ def _range(text: str) -> tuple[int, int]:
         raise click.BadParameter(f"{text!r} is neither N nor MIN:MAX.", param_hint="replicas") from None
 
 
-def _progress(session: Session, found: Service) -> None:
+def show_progress(session: Session, found: Service) -> None:
+    """Say how a service is now."""
     if session.out.as_json:
         session.out.record({"type": "service", **found.model_dump(mode="json")})
     else:
@@ -231,7 +232,7 @@ def rollback_command(session: Session, name: str, number: int | None, *, wait: b
     found = services.roll_back(session.project, name, number)
     target = found.rolling or found.revision
     if wait:
-        found = services.wait(session.project, name, target, changed=lambda one: _progress(session, one))
+        found = services.wait(session.project, name, target, changed=lambda one: show_progress(session, one))
     session.out.one(found, f"{name} serves revision {target}." if wait else f"{name} goes back to revision {target}.")
     return exits.OK
 

@@ -19,7 +19,7 @@ NewShell = Callable[[], Shell]
 
 def test_the_demo_recognises_digits(shell: NewShell) -> None:
     anna = shell()
-    done = anna.run("demo", "--to", str(anna.home / "digits"))
+    done = anna.run("demo", "--no-serve", "--to", str(anna.home / "digits"))
     assert done.returncode == exits.OK, done.stdout + done.stderr
     assert "confusion matrix" in done.stdout
     run = anna.client.runs.page(anna.name).items[0]

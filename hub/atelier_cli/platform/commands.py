@@ -148,16 +148,16 @@ def _stay(layout: Layout, out: Output) -> None:
 
 
 @click.command()
-@click.option("--stop-runs", is_flag=True, help="Cancel what runs, too. Without it runs go on and are found again.")
+@click.option("--stop-runs", is_flag=True, help="Cancel runs and stop services, too; else they go on.")
 @platform_options
 def down(layout: Layout, out: Output, stop_runs: bool) -> None:
-    """Stop the platform and its notebooks. Runs go on."""
-    cancelled = runs.cancel_runs(layout) if stop_runs else 0
+    """Stop the platform and its notebooks. Runs and services go on; without the gateway nobody reaches a service."""
+    cancelled, served = runs.end_all(layout) if stop_runs else (0, 0)
     stopped = platform.down(layout)
     text = f"Stopped: {', '.join(stopped)}." if stopped else "The platform was not running."
     if stop_runs:
-        text += f" {cancelled} run(s) cancelled."
-    out.one({"stopped": stopped, "cancelled_runs": cancelled}, text)
+        text += f" {cancelled} run(s) cancelled, {served} service(s) stopped."
+    out.one({"stopped": stopped, "cancelled_runs": cancelled, "stopped_services": served}, text)
 
 
 @click.command()

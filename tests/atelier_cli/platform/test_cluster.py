@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import time
 import uuid
@@ -58,6 +59,8 @@ def test_the_demo_runs_on_the_cluster(there: Installation, tmp_path: Path, capsy
         print(f"\ndemo on the cluster: {time.monotonic() - started:.0f} s")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "evaluate: random-forest: confusion matrix" in done.stdout and "Run by ada" in done.stdout
+    asked, said = re.findall(r"Asked about a handwritten (\d), it says (\d)\.", done.stdout)[0]
+    assert asked == said
 
 
 def test_a_pod_finds_the_way_back(there: Installation, cluster: Cluster) -> None:

@@ -1,0 +1,63 @@
+"""The end of the demo: its model is registered, answers at a URL, and is asked about one digit."""
+
+from __future__ import annotations
+
+import csv
+import json
+import tarfile
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from atelier_cli.service import show_progress
+from atelier_cli.session import Session
+from atelier_sdk.models import Artifact, Run
+from atelier_sdk.services import Service
+
+NAME = "digits"
+MODEL_STEP, ROWS_STEP, ROWS_OUTPUT = "random-forest", "standardize", "test"
+
+
+def serve(session: Session, run: Run) -> None:
+    """Register, deploy and ask, if the run has what that needs: the demo is its user's to change."""
+    found = {(one.step, one.name): one for one in session.client.runs.artifacts(session.project, run.id)}
+    if (MODEL_STEP, "model") not in found or (ROWS_STEP, ROWS_OUTPUT) not in found:
+        session.out.note(f"Nothing is served: the pipeline has no steps {MODEL_STEP!r} and {ROWS_STEP!r} any more.")
+        return
+    service = _deploy(session, run)
+    names, row, truth = _one_digit(session, found[ROWS_STEP, ROWS_OUTPUT])
+    data = {"name": "rows", "shape": [1, len(names)], "datatype": "FP64", "data": row}
+    answer = session.client.services.infer(service, [data])
+    predicted = next(iter(answer.values()))["data"][0]
+    address = session.client.services.address(service, model=True)
+    session.out.text(f"\nThe service {service.name} answers at {address}")
+    session.out.text(f"Asked about a handwritten {truth}, it says {predicted}.")
+    session.out.text(f"A key for others: atelier service key create NAME --service {service.name}")
+
+
+def _deploy(session: Session, run: Run) -> Service:
+    """The model of this run as a new version, serving instead of the one before; asleep while nobody asks."""
+    client, project = session.client, session.project
+    version = client.models.register_run(project, NAME, run=run.id, step=MODEL_STEP, note="The demo's random forest.")
+    definition = {
+        "name": NAME,
+        "model": f"models:/{NAME}/{version.number}",
+        "on": run.on,
+        "replicas": {"min": 0, "max": 1},
+        "description": "Recognises handwritten digits.",
+    }
+    found = client.services.deploy(project, definition, idempotency_key=f"demo-{run.id}")
+    return client.services.wait(project, NAME, found.newest, changed=lambda one: show_progress(session, one))
+
+
+def _one_digit(session: Session, rows: Artifact) -> tuple[list[str], list[float], str]:
+    """Names and values of the features of the first row that the model has not seen, and its label."""
+    with TemporaryDirectory() as name:
+        file = session.client.artifacts.download(session.project, rows.id, Path(name) / "rows.tar")
+        with tarfile.open(file) as archive:
+            archive.extractall(name, filter="data")
+        table = next(Path(name).rglob("data.csv"))
+        label = json.loads(table.with_name("dataset.json").read_text("utf-8"))["label"]
+        with table.open(encoding="utf-8", newline="") as lines:
+            row = next(csv.DictReader(lines))
+    truth = row.pop(label)
+    return list(row), [float(value) for value in row.values()], truth

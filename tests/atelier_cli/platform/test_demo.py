@@ -1,0 +1,40 @@
+"""What `make up` shows: the demo, and at its end a service that answers."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.atelier_cli.platform.installation import Installation, free_port
+
+
+@pytest.mark.timeout(600)
+def test_the_demo_ends_in_a_service_that_answers(spare: Installation, tmp_path: Path) -> None:
+    """From nothing: the digits are learned, the model is registered and deployed, and asked about a digit."""
+    spare.up("--port", str(free_port()), "--admin", "ada")
+    told = atelier(spare, tmp_path, "demo", "--to", str(tmp_path / "demo"))
+    asked, said = re.findall(r"Asked about a handwritten (\d), it says (\d)\.", told)[0]
+    assert asked == said
+    url = re.findall(r"answers at (\S+)", told)[0]
+    assert httpx.get(url).status_code == 401
+    key = json.loads(atelier(spare, tmp_path, "service", "key", "create", "others", "--json"))["secret"]
+    about = httpx.get(url, headers={"Authorization": f"Bearer {key}"}, timeout=60).json()
+    assert about["name"] == "digits" and about["versions"] == ["1"]
+    assert spare.json("down", "--stop-runs")["stopped_services"] == 1
+    assert not spare.processes()
+
+
+def atelier(installation: Installation, folder: Path, *arguments: str) -> str:
+    """The command as the one who started the platform."""
+    done = subprocess.run(
+        [installation.python, "-c", "from atelier_cli.main import main; main()", *arguments],
+        env=installation.env | {"ATELIER_CREDENTIALS": str(installation.data.parent / "credentials.json")},
+        cwd=folder, capture_output=True, text=True, timeout=500, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
