@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import httpx
 
-from atelier_core.errors import BackendUnavailable, Conflict, NotFound
+from atelier_core.errors import BackendUnavailable, Conflict, Invalid, NotFound
 
 ADMIN = "atelier"
 REFUSED = "mlflow_refused"
@@ -333,16 +333,17 @@ def _refusal(answer: httpx.Response) -> Exception:
         return NotFound(f"MLflow does not have it: {message}", code="not_at_mlflow")
     if answer.status_code == 409 or code in _THERE:
         return Conflict(f"MLflow has it already: {message}", code="at_mlflow_already")
-    return BackendUnavailable(
+    kind = Invalid if answer.status_code == 400 else BackendUnavailable
+    return kind(
         f"MLflow refused what Atelier asked ({answer.status_code} {code}): {message}",
         code=REFUSED,
         hint="The operator finds the cause in MLflow's log.",
     )
 
 
-def no_mlflow() -> BackendUnavailable:
+def no_mlflow() -> Conflict:
     """There is none here."""
-    return BackendUnavailable(
+    return Conflict(
         "There is no MLflow in this installation, so runs are not tracked and models cannot be registered.",
         code="no_mlflow",
         hint="The operator starts it: `atelier up` does, or sets c.AtelierHub.mlflow_url.",

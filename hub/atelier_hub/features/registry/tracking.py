@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from atelier_core.errors import BackendUnavailable
+from atelier_core.errors import BackendUnavailable, Invalid
 from atelier_core.states import FINAL, State
 from atelier_hub.clients.mlflow import REFUSED, Account, MlflowClient
 from atelier_hub.db import Database
@@ -121,7 +121,7 @@ class Tracker:
         known = row.mlflow_run
         try:
             known = self._send(run, known)
-        except BackendUnavailable as error:
+        except (BackendUnavailable, Invalid) as error:
             if error.code != REFUSED:
                 raise
             log.warning("MLflow refused the run %s as it stands now: %s", run.id, error)
