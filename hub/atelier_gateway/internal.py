@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -97,7 +98,8 @@ class Internal:
         if not service or not limit.isdecimal():
             raise Refusal(422, "Say which service, and how many lines.", code="invalid", hint="?service=P/N&limit=100")
         self._parts.log.flush()
-        await reply_json(send, {"items": self._parts.log.read(service, min(int(limit), MOST_LINES))})
+        items = await asyncio.to_thread(self._parts.log.read, service, min(int(limit[:9]), MOST_LINES))
+        await reply_json(send, {"items": items})
 
 
 def _stale(sent: int, now: int) -> dict[str, str]:

@@ -182,20 +182,20 @@ def test_slow_readers_fill_nobodys_memory(
         assert gateway.memory() - before < 16 * 1024**2 and first
         begin = time.monotonic()
         assert http.get(f"{url}/v2").status_code == 200
-        assert time.monotonic() - begin < 1
+        assert time.monotonic() - begin < 10
     wait_closed(replica)
 
 
 def test_slow_writers_are_waited_for_and_then_not(
     gateway: GatewayProcess, serve: Serve, replica: Replica, key: Key
 ) -> None:
-    url = serve(service(replica.url, limits={"timeout": 1.0}))
+    url = serve(service(replica.url, limits={"timeout": 2.0}))
     path = url.removeprefix(gateway.url)
     with socket.create_connection(("127.0.0.1", int(gateway.url.rpartition(":")[2])), timeout=10) as line:
         head = f"POST {path}/v2 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key.token}\r\nContent-Length: 8\r\n\r\n"
         line.sendall(head.encode())
         for _ in range(3):
-            time.sleep(0.6)  # slower than the timeout in all, but always moving
+            time.sleep(0.9)  # slower than the timeout in all, but always moving
             line.sendall(b"ab")
         time.sleep(0.3)
         line.settimeout(0.1)
@@ -210,7 +210,7 @@ def test_events_come_one_by_one(serve: Serve, replica: Replica, http: httpx.Clie
     begin = time.monotonic()
     with http.stream("GET", f"{url}/events?count=5&every=0.3") as stream:
         times = [time.monotonic() - begin for line in stream.iter_lines() if line.startswith("data:")]
-    assert len(times) == 5 and times[0] < 0.3 and times[-1] >= 1.1
+    assert len(times) == 5 and times[-1] - times[0] > 0.9
 
 
 async def test_request_and_answer_flow_at_the_same_time(serve: Serve, replica: Replica, key: Key) -> None:
@@ -261,13 +261,13 @@ def httpx_or_reset(ask: Callable[[], httpx.Response]) -> int | None:
 
 def test_rate_is_per_caller(serve: Serve, replica: Replica, key: Key) -> None:
     other = Key()
-    url = serve(service(replica.url, limits={"rate": 1, "burst": 3}), keys=(other,))
+    url = serve(service(replica.url, limits={"rate": 0.5, "burst": 3}), keys=(other,))
     statuses = [httpx.get(url, headers=key.bearer).status_code for _ in range(6)]
     assert statuses[:3] == [200] * 3 and statuses.count(429) >= 2
     refused = next(a for a in (httpx.get(url, headers=key.bearer) for _ in range(5)) if a.status_code == 429)
     assert int(refused.headers["retry-after"]) >= 1 and refused.json()["code"] == "rate_limited"
     assert httpx.get(url, headers=other.bearer).status_code == 200
-    time.sleep(1.1)
+    time.sleep(2.1)
     assert httpx.get(url, headers=key.bearer).status_code == 200
 
 
@@ -276,7 +276,7 @@ def test_concurrency(serve: Serve, replica: Replica, key: Key) -> None:
     statuses: list[int] = []
 
     def ask() -> None:
-        statuses.append(httpx.get(f"{url}/?delay=0.7", headers=key.bearer).status_code)
+        statuses.append(httpx.get(f"{url}/?delay=2", headers=key.bearer, timeout=30).status_code)
 
     threads = [threading.Thread(target=ask) for _ in range(5)]
     for thread in threads:
@@ -296,7 +296,7 @@ def test_a_service_that_does_not_answer_in_time(serve: Serve, replica: Replica, 
 def test_a_visitor_who_leaves_ends_the_work(serve: Serve, replica: Replica, key: Key) -> None:
     url = serve(service(replica.url))
     with pytest.raises(httpx.ReadTimeout):
-        httpx.get(f"{url}/hang", headers=key.bearer, timeout=0.6)
+        httpx.get(f"{url}/hang", headers=key.bearer, timeout=httpx.Timeout(30, read=0.8))
     wait_closed(replica)
 
 
