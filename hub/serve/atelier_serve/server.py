@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 # A connection that the gateway keeps must not be closed just when it sends the next request.
 _KEEP_ALIVE_SECONDS = 75
 _BACKLOG = 2048
+# Between the last answer and the end of the process.
+_LAST_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def run(options: Options) -> Exit:
         access_log=False,
         server_header=False,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=max(1, round(options.stop_seconds)),
+        timeout_graceful_shutdown=max(1, int(options.stop_seconds - options.drain_seconds - _LAST_SECONDS)),
     )
     server = _Server(config, state, options.drain_seconds)
     loader = _Loader(found, options, state, server)
