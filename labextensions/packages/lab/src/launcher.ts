@@ -6,7 +6,14 @@ import { ILauncher } from '@jupyterlab/launcher';
 import { ITranslator, nullTranslator, TranslationBundle } from '@jupyterlab/translation';
 
 // In the order in which a newcomer needs them; what another plugin brings is left out where that is switched off.
-const COMMANDS = ['atelier:open-demo', 'atelier:show-runs', 'atelier:show-datasets', 'atelier:show-catalog'];
+const COMMANDS = [
+  'atelier:open-demo',
+  'atelier:show-runs',
+  'atelier:show-datasets',
+  'atelier:show-models',
+  'atelier:show-services',
+  'atelier:show-catalog'
+];
 
 /** The section of Atelier in the launcher. */
 export const launcher: JupyterFrontEndPlugin<void> = {

@@ -91,7 +91,11 @@ function Head(props: DetailProps): JSX.Element {
         title={maintainer || unready || trans.__('Only approved versions may be called production')}
         onClick={() => void actions.approve(client, detail)}
       />
-      <a className="jp-Button jp-mod-styled at-Button" href={contentUrl(client.project, detail)} download>
+      <a
+        className="jp-Button jp-mod-styled at-Button at-DownloadLink"
+        href={contentUrl(client.project, detail)}
+        download
+      >
         {trans.__('Download')}
       </a>
       <TextButton
@@ -161,7 +165,7 @@ function About(props: DetailProps): JSX.Element {
             <td>
               {trans._n('%1 file', '%1 files', detail.files)}, {bytesText(detail.size)},{' '}
               <code className="at-Digest" title={detail.manifest}>
-                {detail.manifest.slice(0, 12)}
+                {detail.manifest.replace(/^sha256:/, '').slice(0, 12)}
               </code>
             </td>
           </tr>
@@ -241,7 +245,7 @@ function Use({ name, detail }: DetailProps): JSX.Element {
     <div className="at-Pad at-Use">
       <CopyText label={trans.__('Reference')} text={reference} />
       {reference !== fixed && <CopyText label={trans.__('This version for ever')} text={fixed} />}
-      <CopyText label={trans.__('Python')} text={loadSnippet(reference)} />
+      <CopyText label="Python" text={loadSnippet(reference)} />
     </div>
   );
 }

@@ -1,7 +1,8 @@
-import { Chart, ChartOption } from '@atelier/runs';
+import { Chart } from '@atelier/runs';
 import { EmptyState, ErrorNotice, Loading, numberText, useLoaded, useNow, useTrans } from '@atelier/ui';
 import * as React from 'react';
 
+import { chartsOf } from './charts';
 import { ServicesClient, Stats } from './model';
 
 const EVERY = 10_000;
@@ -45,7 +46,8 @@ function useVisible(box: React.RefObject<HTMLElement>): boolean {
 function Known({ stats }: { stats: Stats }): JSX.Element {
   const trans = useTrans();
   const text = JSON.stringify(stats.revisions.map(one => one.minutes));
-  const options = React.useMemo(() => optionsOf(trans, stats), [text]);
+  const minute = Math.floor(Date.now() / 60_000);
+  const options = React.useMemo(() => chartsOf(trans, stats, Date.now()), [text, minute]);
   return (
     <>
       <table className="at-Grid">
@@ -105,54 +107,4 @@ function latencyText(trans: ReturnType<typeof useTrans>, seconds: number): strin
   return seconds < 1
     ? trans.__('≤ %1 ms', numberText(seconds * 1000))
     : trans.__('≤ %1 s', numberText(seconds));
-}
-
-type Minutes = Stats['revisions'][number]['minutes'];
-
-function optionsOf(
-  trans: ReturnType<typeof useTrans>,
-  stats: Stats
-): { title: string; option: ChartOption }[] {
-  const draw = (series: [string, Minutes, (one: Minutes[number]) => number][]): ChartOption => ({
-    animation: false,
-    aria: { enabled: true },
-    backgroundColor: 'transparent',
-    tooltip: { trigger: 'axis', renderMode: 'richText' },
-    legend: { type: 'scroll', top: 0 },
-    grid: { containLabel: true, left: 8, right: 16, top: 32, bottom: 8 },
-    xAxis: { type: 'time' },
-    yAxis: { type: 'value', min: 0 },
-    series: series.map(([name, minutes, read]) => ({
-      type: 'line',
-      name,
-      showSymbol: minutes.length < 20,
-      data: minutes.map(one => [one.at, read(one)])
-    }))
-  });
-  const all = stats.revisions.map(one => [one.revision, one.minutes] as const);
-  const of = (word: string, revision: number): string =>
-    all.length > 1 ? `${word} · ${trans.__('Revision %1', revision)}` : word;
-  return [
-    {
-      title: trans.__('Requests per second'),
-      option: draw(
-        all.map(([number, minutes]) => [of(trans.__('Requests'), number), minutes, one => one.requests / 60])
-      )
-    },
-    {
-      title: trans.__('Errors per minute'),
-      option: draw(
-        all.map(([number, minutes]) => [of(trans.__('Errors'), number), minutes, one => one.errors])
-      )
-    },
-    {
-      title: trans.__('Latency in milliseconds'),
-      option: draw(
-        all.flatMap(([number, minutes]) => [
-          [of('p50', number), minutes, (one: Minutes[number]) => one.p50 * 1000],
-          [of('p99', number), minutes, (one: Minutes[number]) => one.p99 * 1000]
-        ])
-      )
-    }
-  ];
 }

@@ -32,14 +32,28 @@ export function AnswerView({ answer }: { answer: Answer }): JSX.Element {
   );
 }
 
-/** The first output of the one row: what people want to know. */
+/** The first output of the one row, and how sure the model is: what people want to know. */
 function Label({ table }: { table: NonNullable<ReturnType<typeof answerTable>> }): JSX.Element {
+  const trans = useTrans();
   const [value] = table.rows[0];
+  const sure = certainty(table.rows[0].slice(1));
   return (
     <p className="at-Answer-label">
       {table.columns[0]}: <strong>{typeof value === 'number' ? numberText(value) : value}</strong>
+      {sure !== null && (
+        <span className="at-Quiet"> {trans.__('with %1 % certainty', (100 * sure).toFixed(1))}</span>
+      )}
     </p>
   );
+}
+
+/** The largest of some probabilities; nothing if they are none. */
+function certainty(values: (string | number | null)[]): number | null {
+  const numbers = values.filter((one): one is number => typeof one === 'number' && one >= 0);
+  const sum = numbers.reduce((total, one) => total + one, 0);
+  return numbers.length > 1 && numbers.length === values.length && Math.abs(sum - 1) < 1e-3
+    ? Math.max(...numbers)
+    : null;
 }
 
 function tookText(trans: ReturnType<typeof useTrans>, seconds: number): string {

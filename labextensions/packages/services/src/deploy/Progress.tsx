@@ -39,7 +39,8 @@ function Progress(props: ProgressOf & { onEnd: () => void }): JSX.Element {
   );
   React.useEffect(() => {
     const heard = (_: unknown, event: Event): void => {
-      if (nameIn(event) === service) {
+      // `observed` repeats a state; it is told only where it brings a reason.
+      if (nameIn(event) === service && (event.kind !== 'service.observed' || event.data.message)) {
         setSaid(old => [...old, event]);
       }
     };
@@ -89,6 +90,10 @@ export function eventText(trans: TranslationBundle, event: Event): string {
   const words: Record<string, string> = {
     'service.created': trans.__('The service was made'),
     'service.deployed': trans.__('The revision was stored'),
+    'service.launched': trans.__('Replicas are being started'),
+    'service.rollout_started': trans.__('A revision is being rolled out'),
+    'service.revision_ready': trans.__('The revision is ready'),
+    'service.rollout_failed': trans.__('The revision did not become ready'),
     'service.replica_ready': trans.__('A replica answers'),
     'service.replica_unready': trans.__('A replica does not answer any more'),
     'service.replica_failed': trans.__('A replica has failed'),
@@ -96,10 +101,6 @@ export function eventText(trans: TranslationBundle, event: Event): string {
     'service.rolled_back': trans.__('The revision was taken back'),
     'service.scaled': trans.__('The number of replicas was changed')
   };
-  const message = typeof event.data.message === 'string' ? event.data.message : '';
-  const state = typeof event.data.state === 'string' ? event.data.state : '';
-  return (
-    words[event.kind] ??
-    [event.kind.replace('service.', '').replace('_', ' '), state, message].filter(Boolean).join(' · ')
-  );
+  const said = [event.data.reason, event.data.message].filter(one => typeof one === 'string' && one);
+  return words[event.kind] ?? (said.length ? said.join(': ') : event.kind.replace('service.', ''));
 }

@@ -1,0 +1,55 @@
+"""A run whose step has left two models, trained for real."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from playwright.async_api import Locator, Page, expect
+
+from atelier_sdk import Client
+from tests.harness.control_plane import pipeline, submit, wait_for
+
+TRAIN = """
+import json, os, pickle
+from pathlib import Path
+import pandas as pd, yaml
+from sklearn.linear_model import LinearRegression
+rows = pd.DataFrame({"width": [0.0, 1.0, 2.0, 3.0], "height": [1.0, 0.0, 1.0, 0.0]})
+columns = [{"name": name, "type": "double", "required": True} for name in rows]
+signature = {"inputs": json.dumps(columns), "outputs": json.dumps([{"name": "y", "type": "double", "required": True}])}
+flavors = {"sklearn": {"pickled_model": "model.pkl", "serialization_format": "pickle"},
+           "python_function": {"loader_module": "mlflow.sklearn", "model_path": "model.pkl"}}
+for name, slope in (("model", 2), ("second", 3)):
+    model = LinearRegression().fit(rows, slope * rows["width"] - rows["height"])
+    folder = Path(os.environ["ATELIER_OUTPUTS"], name)
+    folder.mkdir()
+    (folder / "model.pkl").write_bytes(pickle.dumps(model))
+    (folder / "MLmodel").write_text(yaml.safe_dump({"flavors": flavors, "signature": signature}))
+metrics = [{"metric_type": "metrics", "title": "Numbers", "metrics": {"r2": 0.75}}]
+Path(os.environ["ATELIER_RESULTS"], "metric.json").write_text(json.dumps(metrics))
+"""
+
+
+def train(client: Client, project: str, folder: Path) -> str:
+    """The run; its step `train` has the outputs `model` and `second`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "train.py").write_text(TRAIN)
+    outputs = {"model": "model", "second": "model"}
+    document = pipeline({"train": {"file": "train.py", "image": "ml", "outputs": outputs}})
+    run = submit(client, project, folder, document)
+    assert wait_for(client, project, run, 300).state == "done"
+    return run
+
+
+async def answer(page: Page, button: str, **fields: str) -> None:
+    """Fill the dialog that is open, and press one of its buttons; it goes."""
+    dialog = page.get_by_role("dialog")
+    for label, text in fields.items():
+        await dialog.get_by_label(label, exact=False).first.fill(text)
+    await dialog.get_by_role("button", name=button, exact=True).click()
+    await expect(dialog).to_have_count(0)
+
+
+def fact(page: Page, name: str) -> Locator:
+    """A row of the facts about a version."""
+    return page.locator(".at-Facts tr").filter(has=page.get_by_role("rowheader", name=name, exact=True))

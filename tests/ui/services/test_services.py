@@ -1,0 +1,183 @@
+"""From a registered model to answers in the browser, and back: deploy, try, keys, figures, logs, delete."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.async_api import Page, expect
+
+from atelier_sdk import AtelierError, Client
+from tests.ui.lab import Lab
+from tests.ui.models.trained import answer, train
+
+VERY_SLOW = 240_000
+
+
+@pytest.fixture(scope="module")
+def model(client: Client, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A model with two versions; what a test has deployed of it is gone afterwards."""
+    name = f"m-{uuid.uuid4().hex[:8]}"
+    run = train(client, "ada", tmp_path_factory.mktemp("trained"))
+    for output in ("model", "second"):
+        client.models.register_run("ada", name, run=run, step="train", output=output)
+    yield name
+    for service in list(client.services.list("ada")):
+        client.services.delete("ada", service.name)
+
+
+@pytest.fixture(scope="module")
+def served(client: Client, model: str) -> str:
+    """A service that answers."""
+    found = client.services.deploy("ada", {"name": model, "model": f"models:/{model}/1", "grace": 2})
+    client.services.wait("ada", model, found.newest, seconds=240)
+    return model
+
+
+async def open_tab(lab: Lab, service: str, tab: str) -> Page:
+    """The service's page with one of its tabs."""
+    await lab.run("atelier:open-service", {"project": "ada", "name": service})
+    await lab.page.get_by_role("tab", name=tab, exact=True).click()
+    return lab.page
+
+
+async def test_deployed_from_the_model_and_asked(lab: Lab, model: str) -> None:
+    page, name = lab.page, f"s-{uuid.uuid4().hex[:8]}"
+    await lab.run("atelier:open-model", {"project": "ada", "name": model})
+    await page.get_by_role("button", name="Deploy…").click()
+    dialog = page.get_by_role("dialog")
+    await expect(dialog).to_contain_text("This version is not approved")
+    await dialog.get_by_label("Name").fill(name)
+    await dialog.get_by_role("button", name="Deploy", exact=True).click()
+    await expect(dialog.locator(".at-Progress")).to_contain_text("The revision was stored")
+    await expect(page.locator(".at-Service")).to_be_visible(timeout=VERY_SLOW)
+    await expect(page.get_by_role("region", name="Replicas")).to_contain_text("answers")
+
+    await page.get_by_role("tab", name="Try it").click()
+    await page.get_by_label("width, row 1").fill("10")
+    await page.get_by_label("height, row 1").fill("1")
+    await page.get_by_role("button", name="Send", exact=True).click()
+    await expect(page.locator(".at-Answer-label")).to_contain_text("29", timeout=30_000)  # 3 · 10 - 1
+    await page.get_by_role("button", name="Add row").click()
+    await page.get_by_label("width, row 2").fill("0")
+    await page.get_by_role("button", name="Send", exact=True).click()
+    await expect(page.locator(".at-Answer .at-Table tbody tr")).to_have_count(2)
+
+    await page.get_by_role("button", name="JSON", exact=True).click()
+    body = page.get_by_label("Body as JSON")
+    assert '"width"' in await body.input_value()
+    await body.fill('{"inputs": []}')
+    await page.get_by_role("button", name="Send", exact=True).click()
+    await expect(page.locator(".at-Answer .at-Tag")).to_have_text("400")
+    await page.get_by_text("The same from elsewhere").click()
+    await expect(page.get_by_label("curl", exact=True)).to_contain_text(f"/s/ada/{name}/v2/models/{name}/infer")
+
+    await lab.run("atelier:show-services")
+    await expect(page.locator("#atelier-services .at-RowList-row", has_text=name)).to_contain_text("1/1")
+    with pytest.raises(AtelierError) as refusal:
+        lab.client.models.delete("ada", model)
+    assert name in refusal.value.message
+    await page.get_by_role("button", name="Delete…", exact=True).click()
+    await answer(page, "Delete")
+    await expect(page.locator(".lm-TabBar-tab", has_text=name)).to_have_count(0, timeout=60_000)
+    await expect(page.locator("#atelier-services .at-RowList-row", has_text=name)).to_have_count(0)
+    assert lab.errors == []
+
+
+async def test_what_serves_is_named_where_its_model_is_deleted(lab: Lab, served: str) -> None:
+    page = lab.page
+    await lab.run("atelier:open-model", {"project": "ada", "name": served})
+    await page.get_by_role("button", name="Delete…", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_role("button", name="Delete", exact=True).click()
+    await expect(dialog).to_contain_text(f"the service {served}")
+    await dialog.get_by_role("button").last.click()
+    assert lab.client.models.get("ada", served).name == served
+
+
+async def test_a_key_opens_the_service_until_it_is_revoked(lab: Lab, served: str) -> None:
+    page = await open_tab(lab, served, "Keys")
+    await page.get_by_role("button", name="New key…").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_label("Name").fill("a program")
+    await dialog.get_by_role("button", name="Create").click()
+    secret = await dialog.get_by_label("Key", exact=True).inner_text()
+    await answer(page, "I have copied it")
+    assert secret.startswith("atk_") and secret not in await page.content()
+
+    url = lab.client.services.get("ada", served).model_url
+    headers = {"Authorization": f"Bearer {secret}"}
+    for _ in range(100):
+        if httpx.get(f"{url}/ready", headers=headers).status_code == 200:
+            break
+        await page.wait_for_timeout(100)
+    assert httpx.get(f"{url}/ready", headers=headers).status_code == 200
+    await page.get_by_role("button", name="Revoke a program").click()
+    await answer(page, "Revoke")
+    await expect(page.get_by_text("No keys yet")).to_be_visible()
+
+
+async def test_figures_and_logs(lab: Lab, served: str) -> None:
+    page = await open_tab(lab, served, "Try it")
+    await page.get_by_role("button", name="Send", exact=True).click()
+    await expect(page.locator(".at-Answer-label")).to_be_visible(timeout=30_000)
+    await page.get_by_role("tab", name="Figures").click()
+    await expect(page.locator(".at-Figures .at-Chart canvas")).to_have_count(3, timeout=30_000)
+    await expect(page.locator(".at-Figures tbody tr")).to_contain_text("≤")
+    await page.get_by_role("tab", name="Logs").click()
+    await expect(page.locator(".at-Log-line").nth(1)).to_be_visible(timeout=30_000)
+
+
+async def test_a_second_revision_on_trial_is_promoted(lab: Lab, served: str) -> None:
+    page = await open_tab(lab, served, "Overview")
+    await page.get_by_role("button", name="Deploy…").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_label("Model", exact=True).select_option(f"models:/{served}/2")
+    await dialog.get_by_text("Advanced").click()
+    await dialog.get_by_label("Canary", exact=False).fill("20")
+    await dialog.get_by_role("button", name="Deploy", exact=True).click()
+    traffic = page.get_by_role("region", name="Traffic")
+    await expect(traffic).to_contain_text("on trial", timeout=VERY_SLOW)
+    await page.get_by_role("spinbutton", name="Share of revision 2").fill("50")
+    await expect(traffic).to_contain_text("The shares add up to 130, not 100.")
+    await page.get_by_role("spinbutton", name="Share of revision 1").fill("50")
+    await page.get_by_role("button", name="Set shares").click()
+    await expect(page.get_by_role("button", name="Set shares")).to_be_disabled()
+    found = lab.client.services.get("ada", served)
+    assert {one.revision: one.weight for one in found.traffic} == {1: 50, 2: 50}
+    await page.get_by_role("button", name="Promote revision 2").click()
+    await expect(page.get_by_role("region", name="Revisions")).to_contain_text("Another revision took its place")
+    await page.get_by_role("tab", name="Try it").click()
+    await page.get_by_label("width, row 1").fill("10")
+    await page.get_by_role("button", name="Send", exact=True).click()
+    await expect(page.locator(".at-Answer-label")).to_contain_text("30", timeout=30_000)
+
+
+async def test_stopped_and_started_again(lab: Lab, served: str) -> None:
+    page = await open_tab(lab, served, "Overview")
+    await page.get_by_role("button", name="Stop…").click()
+    await answer(page, "Stop")
+    head = page.locator(".at-Run-header .at-StateBadge")
+    await expect(head).to_contain_text("Stopped", timeout=60_000)
+    await page.get_by_role("tab", name="Try it").click()
+    await expect(page.get_by_text("Nothing answers yet")).to_be_visible()
+    await page.get_by_role("button", name="Start", exact=True).click()
+    await expect(head).to_contain_text("Running", timeout=VERY_SLOW)
+
+
+async def test_a_file_defines_a_service(lab: Lab, model: str, tmp_path: Path) -> None:
+    lab.write("bad.service.yaml", "replicas: many\n")
+    await lab.run("atelier:deploy-service-file", {"path": "bad.service.yaml"})
+    dialog = lab.page.get_by_role("dialog")
+    await expect(dialog).to_contain_text("replicas")
+    await dialog.get_by_role("button").last.click()
+    lab.write("mine.service.yaml", f"model: models:/{model}/1\nstage: test\nlimits: {{rate: 7}}\n")
+    await lab.run("atelier:deploy-service-file", {"path": "mine.service.yaml"})
+    await expect(dialog.get_by_label("Name")).to_have_value("mine")
+    await expect(dialog.get_by_label("Stage")).to_have_value("test")
+    await dialog.get_by_text("Advanced").click()
+    await expect(dialog.get_by_label("Requests per second of one caller")).to_have_value("7")
+    await dialog.get_by_role("button", name="Cancel").click()
