@@ -15,7 +15,7 @@ from atelier_spawner.local.environments import Environments
 from atelier_templates.demos import demo_pipeline
 from atelier_templates.images import load_images
 from atelier_templates.loader import Library
-from tests.atelier_templates.running import Ended, PlanRunner, context
+from tests.atelier_templates.running import Ended, PlanRunner, Warm, context
 
 
 @pytest.fixture(scope="session")
@@ -46,6 +46,14 @@ class ImageEnvironments(Mapping[str, Path]):
 
     def __len__(self) -> int:
         return len(self._images)
+
+
+@pytest.fixture(scope="session")
+def warm() -> Iterator[Warm]:
+    """Where tests with many small steps run them: loading the packages takes longer than the steps."""
+    warm = Warm()
+    yield warm
+    warm.stop()
 
 
 @pytest.fixture(scope="session")

@@ -45,6 +45,33 @@ class Ended:
         return self.folder / "results"
 
 
+class Warm:
+    """A process for each environment that has its packages loaded and forks the steps."""
+
+    def __init__(self) -> None:
+        self._processes: dict[Path, subprocess.Popen[str]] = {}
+
+    def run(self, environment: Path, command: list[str], folder: Path, env: dict[str, str], log: Path) -> int:
+        """Run a script; its exit code."""
+        if environment not in self._processes:
+            self._processes[environment] = subprocess.Popen(
+                [str(environment / "bin" / "python"), str(Path(__file__).with_name("warm.py"))], text=True,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+            )  # fmt: skip
+        process = self._processes[environment]
+        job = {"command": command, "folder": str(folder), "environment": env, "log": str(log)}
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.write(json.dumps(job) + "\n")
+        process.stdin.flush()
+        return int(process.stdout.readline())
+
+    def stop(self) -> None:
+        """End them."""
+        for process in self._processes.values():
+            process.communicate(timeout=30)
+
+
 @dataclass
 class PlanRunner:
     """`environments` maps image names to folders of virtual environments; `project` is what a snapshot would hold."""
@@ -54,6 +81,7 @@ class PlanRunner:
     environments: Mapping[str, Path]
     project: Path | None = None
     secrets: Mapping[str, str] = field(default_factory=dict)
+    warm: Warm | None = None
 
     def run(self, plan: Plan) -> dict[str, Ended]:
         """Run every step whose needs ended well; by step name."""
@@ -75,12 +103,20 @@ class PlanRunner:
         (folder / "parameters.json").write_text(json.dumps(step.parameters | values))
         env = self._environment(step, folder)
         command = [re.sub(r"\$\{(ATELIER_\w+)\}", lambda found: env[found[1]], item) for item in step.command]
-        done = subprocess.run(
-            command, cwd=folder / step.workdir, env=env, timeout=240, check=False, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
+        code = self._execute(step, command, folder, env)
         left = folder / "outputs" / "outputs.json"
-        return Ended(folder, done.returncode, done.stdout, json.loads(left.read_text()) if left.exists() else {})
+        log = (folder / "log").read_text("utf-8", errors="replace")
+        return Ended(folder, code, log, json.loads(left.read_text()) if left.exists() else {})
+
+    def _execute(self, step: StepPlan, command: list[str], folder: Path, env: dict[str, str]) -> int:
+        if self.warm is not None and command[0] == "python":
+            return self.warm.run(self.environments[step.image], command[1:], folder / step.workdir, env, folder / "log")
+        with (folder / "log").open("wb") as log:
+            done = subprocess.run(
+                command, cwd=folder / step.workdir, env=env, timeout=240, check=False, stdout=log,
+                stderr=subprocess.STDOUT,
+            )  # fmt: skip
+        return done.returncode
 
     def _unpack(self, step: StepPlan, folder: Path) -> None:
         archives = {self.library.digest(key): self.library.archive(key).data for key in self.library.keys}
@@ -130,20 +166,23 @@ class Bench:
 
     def __init__(
         self, root: Path, library: Library, environments: Mapping[str, Path], project: Path | None = None,
-        secrets: Mapping[str, str] | None = None,
+        secrets: Mapping[str, str] | None = None, warm: Warm | None = None,
     ) -> None:  # fmt: skip
         self.project = project or root / "project"
         self.project.mkdir(parents=True, exist_ok=True)
         self._environments = environments
         self._library = library
         self._secrets = secrets or {}
+        self._warm = warm
         self._folders = (root / f"run{number}" for number in itertools.count(1))
 
     def run(self, *nodes: dict[str, Any]) -> dict[str, Ended]:
         """Run a pipeline of these nodes."""
         files = {one.relative_to(self.project).as_posix() for one in self.project.rglob("*") if one.is_file()}
         made_for = context(self._library, "sha256:snapshot", files=files)
-        runner = PlanRunner(next(self._folders), self._library, self._environments, self.project, self._secrets)
+        runner = PlanRunner(
+            next(self._folders), self._library, self._environments, self.project, self._secrets, self._warm
+        )
         return runner.run(compile(parse(pipeline(*nodes)), self._library.catalog, made_for))
 
     def imported(self, text: str, **given: Any) -> Ended:

@@ -17,17 +17,21 @@ from atelier_core.image import Image
 from atelier_spawner.local.environments import Environments
 from atelier_templates.loader import Library
 from tests.atelier_templates.conftest import Demos
-from tests.atelier_templates.running import Bench, step
+from tests.atelier_templates.running import Bench, Warm, step
 
 READER = Path(__file__).parent / "reader"
 
 
 @pytest.fixture(scope="module")
 def folders(
-    demos: Demos, library: Library, environments: Mapping[str, Path], tmp_path_factory: pytest.TempPathFactory
+    demos: Demos,
+    library: Library,
+    environments: Mapping[str, Path],
+    warm: Warm,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, Path]:
     """Models of each flavor: of classes and of numbers, on numbers and on texts."""
-    bench = Bench(tmp_path_factory.mktemp("folders"), library, environments)
+    bench = Bench(tmp_path_factory.mktemp("folders"), library, environments, warm=warm)
     ended = bench.run(
         step("in", "dataset-import", {"source": "builtin:shoppers", "leave_out": ["city"]}),
         step("split", "data-split", {}, data="in.data"),

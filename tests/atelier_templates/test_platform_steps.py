@@ -16,7 +16,7 @@ from atelier_templates.demos import demo_pipeline, verify
 from atelier_templates.loader import Library
 from tests.atelier_hub.tracking.conftest import Member, Platform, platform
 from tests.atelier_templates.conftest import Demos
-from tests.atelier_templates.running import Bench, step
+from tests.atelier_templates.running import Bench, Warm, step
 from tests.harness.control_plane import submit, wait_for
 
 __all__ = ["platform"]
@@ -100,9 +100,9 @@ def test_the_service_reads_digits(run: str, platform: Platform, somebody: Member
 
 
 def test_a_model_that_is_not_good_enough_is_not_registered(
-    tmp_path: Path, library: Library, environments: Mapping[str, Path]
+    tmp_path: Path, library: Library, environments: Mapping[str, Path], warm: Warm
 ) -> None:
-    bench = Bench(tmp_path, library, environments)
+    bench = Bench(tmp_path, library, environments, warm=warm)
     ended = bench.run(
         step("in", "dataset-import", {"source": "builtin:diabetes"}),
         step("fit", "linear-regression", {}, train="in.data"),

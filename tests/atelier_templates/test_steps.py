@@ -13,7 +13,7 @@ import pytest
 from atelier_core.results import read_folder
 from atelier_templates.loader import Library
 from tests.atelier_core.documents import node
-from tests.atelier_templates.running import Bench, step
+from tests.atelier_templates.running import Bench, Warm, step
 
 HEADER = "age;income;city;note;bought\n"
 ROWS = [
@@ -34,8 +34,8 @@ def project(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def bench(tmp_path: Path, library: Library, environments: Mapping[str, Path], project: Path) -> Bench:
-    return Bench(tmp_path / "steps", library, environments, project)
+def bench(tmp_path: Path, library: Library, environments: Mapping[str, Path], warm: Warm, project: Path) -> Bench:
+    return Bench(tmp_path / "steps", library, environments, project, warm=warm)
 
 
 def chain(source: dict[str, Any], standardize: dict[str, Any]) -> list[dict[str, Any]]:
