@@ -67,7 +67,10 @@ const OWN: UiSchema = {
   environment: uiOf({ type: 'string', 'x-ui': { widget: 'code', language: 'ini' } })
 };
 const PARAMETERS: UiSchema = {
-  parameters: { items: Object.fromEntries(['name', 'type', 'default', 'required', 'description'].map(ui)) }
+  parameters: {
+    'ui:options': { label: false },
+    items: Object.fromEntries(['name', 'type', 'default', 'required', 'description'].map(ui))
+  }
 };
 
 function ui(name: string): [string, UiSchema] {

@@ -75,10 +75,10 @@ function Description({ id, schema }: FieldTemplateProps): React.JSX.Element | nu
 /** The label; an item of a list has one for screen readers only. */
 function Head(
   props: FieldTemplateProps & { name: string; context: Partial<FormContext> | undefined; plain: boolean }
-): React.JSX.Element {
+): React.JSX.Element | null {
   const { trans } = usePanel();
   const { id, label, required, uiSchema, name, context, plain } = props;
-  const options = (uiSchema?.['ui:options'] ?? {}) as { canBeVariable?: boolean };
+  const options = (uiSchema?.['ui:options'] ?? {}) as { canBeVariable?: boolean; label?: boolean };
   const [, index] = /_(\d+)$/.exec(id) ?? [];
   if (index !== undefined) {
     return plain ? (
@@ -88,6 +88,9 @@ function Head(
     ) : (
       <div className="at-Field-label at-Quiet">{trans.__('Item %1', Number(index) + 1)}</div>
     );
+  }
+  if (options.label === false) {
+    return null;
   }
   const star = required && <span aria-hidden="true"> *</span>;
   const { variables, setVariable } = context ?? {};

@@ -52,12 +52,12 @@ function schemaOf(trans: TranslationBundle, withImage: boolean): RJSFSchema {
     env: {
       type: 'object',
       title: trans.__('Environment variables'),
-      additionalProperties: { type: 'string' }
+      additionalProperties: { type: 'string', default: '' }
     },
     secrets: {
       type: 'object',
       title: trans.__('Secrets: variable and name of the secret'),
-      additionalProperties: { type: 'string', 'x-ui': { picker: 'secret' } }
+      additionalProperties: { type: 'string', default: '', 'x-ui': { picker: 'secret' } }
     }
   };
   if (!withImage) {

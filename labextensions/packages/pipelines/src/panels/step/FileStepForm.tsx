@@ -129,7 +129,7 @@ function OwnParameters(props: StepFormProps): React.JSX.Element {
       ({
         type: 'object',
         description: trans.__('Numbers, lists and true or false are written as in JSON.'),
-        additionalProperties: { type: 'string' }
+        additionalProperties: { type: 'string', default: '' }
       }) as RJSFSchema,
     [trans]
   );
