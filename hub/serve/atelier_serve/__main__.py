@@ -47,7 +47,11 @@ def _options(arguments: Sequence[str] | None, environment: Mapping[str, str]) ->
         "--drain", type=float, default=1.0, metavar="SECONDS", help="not ready, but answering, before stopping"
     )
     parser.add_argument(
-        "--stop-timeout", type=float, default=30.0, metavar="SECONDS", help="from the signal to the end at most (default 30)"
+        "--stop-timeout",
+        type=float,
+        default=30.0,
+        metavar="SECONDS",
+        help="from the signal to the end at most (default 30)",
     )
     given = parser.parse_args(arguments)
     return Options(

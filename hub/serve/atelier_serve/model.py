@@ -27,6 +27,8 @@ class Model(ABC):
     """
 
     platform: ClassVar[str]
+    # What an output is called to which neither the model nor its signature gives a name.
+    unnamed: ClassVar[str] = "predict"
     # What a predict raises when the values are to blame and not the model.
     input_errors: tuple[type[Exception], ...] = (ValueError,)
     # Whether several threads may predict at once.

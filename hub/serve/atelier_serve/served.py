@@ -42,7 +42,8 @@ class Served:
         self._arrange = arrange
         self._renamed = _renamed(model, signature)
         self.inputs = arrange.inputs
-        self.outputs = tuple(_with_name(field, self._renamed) for field in model.outputs) or signature.outputs
+        self.outputs = tuple(_with_name(field, self._renamed) for field in model.outputs)
+        self.outputs = self.outputs or _of_signature(signature, model.unnamed)
         self._all = frozenset(field.name for field in model.outputs)
 
     def answer(self, body: bytes, header_length: int | None) -> Answer:
@@ -148,6 +149,14 @@ def _renamed(model: Model, signature: Signature) -> dict[str, str]:
 
 def _with_name(field: Field, renamed: Mapping[str, str]) -> Field:
     return Field(renamed.get(field.name, field.name), field.datatype, field.shape)
+
+
+def _of_signature(signature: Signature, unnamed: str) -> tuple[Field, ...]:
+    several = len(signature.outputs) > 1
+    return tuple(
+        Field(field.name or (f"{unnamed}_{at}" if several else unnamed), field.datatype, field.shape)
+        for at, field in enumerate(signature.outputs)
+    )
 
 
 def _no_output(absent: list[str], known: list[str]) -> Refused:

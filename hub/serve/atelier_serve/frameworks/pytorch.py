@@ -23,6 +23,7 @@ class TorchModel(Model):
     """A module; the signature's tensors are its arguments, in their order."""
 
     platform = "pytorch_torchscript"
+    unnamed = "output"
     takes = "tensors"
     # Torch says RuntimeError of shapes that do not fit.
     input_errors = (ValueError, TypeError, RuntimeError)
@@ -51,7 +52,7 @@ class TorchModel(Model):
     def _name(self, at: int, count: int) -> str:
         if at < len(self._names):
             return self._names[at]
-        return "output" if count == 1 else f"output_{at}"
+        return self.unnamed if count == 1 else f"{self.unnamed}_{at}"
 
 
 def load(found: Found, settings: Settings) -> Model:
