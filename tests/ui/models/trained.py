@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from playwright.async_api import Locator, Page, expect
 
-from atelier_sdk import Client
+from atelier_sdk import AtelierError, Client
 from tests.harness.control_plane import pipeline, submit, wait_for
 
 TRAIN = """
@@ -38,7 +39,22 @@ def train(client: Client, project: str, folder: Path) -> str:
     document = pipeline({"train": {"file": "train.py", "image": "ml", "outputs": outputs}})
     run = submit(client, project, folder, document)
     assert wait_for(client, project, run, 300).state == "done"
+    _wait_for_registry(client, project, run)
     return run
+
+
+def _wait_for_registry(client: Client, project: str, run: str) -> None:
+    """MLflow starts after the platform, on a busy machine minutes after; nothing is registered before."""
+    until, name = time.monotonic() + 300, f"first-{run}"
+    while True:
+        try:
+            client.models.register_run(project, name, run=run, step="train", output="model")
+            break
+        except AtelierError as error:
+            if error.status != 503 or time.monotonic() > until:
+                raise
+            time.sleep(2)
+    client.models.delete(project, name)
 
 
 async def answer(page: Page, button: str, **fields: str) -> None:

@@ -17,7 +17,7 @@ export function SignatureView({ signature }: { signature: Signature }): JSX.Elem
     );
   }
   return (
-    <div className="at-Pad at-Signature">
+    <div className="at-Pad at-Signature" tabIndex={0} role="region" aria-label={trans.__('Signature')}>
       <Fields title={trans.__('Inputs')} fields={inputs} />
       <Fields title={trans.__('Outputs')} fields={outputs} />
       {params.length > 0 && <Fields title={trans.__('Parameters')} fields={params} />}

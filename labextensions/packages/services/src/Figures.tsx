@@ -16,7 +16,7 @@ export function Figures(props: { client: ServicesClient; name: string }): JSX.El
   const turn = useNow(visible, EVERY);
   const { value, error, again } = useLoaded(() => client.stats(name), [client, name, turn]);
   return (
-    <div ref={box} className="at-Pad at-Figures">
+    <div ref={box} className="at-Pad at-Figures" tabIndex={0} role="region" aria-label={trans.__('Figures')}>
       <ErrorNotice error={error} retry={again} />
       {!value && !error && <Loading />}
       {value?.revisions.length === 0 && (
