@@ -18,6 +18,7 @@ from atelier_gateway.application import Gateway
 from atelier_gateway.control_plane import ControlPlane
 from atelier_gateway.parts import Parts
 from atelier_gateway.peers import networks
+from atelier_gateway.waking import MOST_WAITING
 
 
 class StartError(AtelierError):
@@ -42,6 +43,9 @@ class AtelierGateway(Application):
     )
     secret_file = Unicode(help="File with the secret that gateway and control plane share.").tag(config=True)
     mlflow = Bool(True, help="Whether /mlflow/ leads to MLflow.").tag(config=True)
+    most_waiting = Integer(
+        MOST_WAITING, min=1, help="How many requests may wait for one sleeping service; more are answered with 503."
+    ).tag(config=True)
     trusted_proxies = List(
         Unicode(), ["127.0.0.0/8", "::1/128"], help="Networks of the proxies whose X-Forwarded-For counts."
     ).tag(config=True)
@@ -95,7 +99,7 @@ class AtelierGateway(Application):
         folder = _folder(Path(self.data_dir).absolute())
         secret = _secret(Path(self.secret_file))
         control_plane = ControlPlane(self.control_plane_url, secret)
-        parts = Parts(folder, control_plane, secret, tuple(self.trusted_proxies))
+        parts = Parts(folder, control_plane, secret, tuple(self.trusted_proxies), self.most_waiting)
         parts.load()
         return Gateway(parts, self.base_path, mlflow=self.mlflow)
 

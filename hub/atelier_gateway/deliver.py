@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from atelier_gateway.call import Call
 from atelier_gateway.connection import ClosedEarly, Unreachable, UpstreamError
@@ -23,9 +23,13 @@ _MIRROR_SECONDS = 60.0
 class Delivery:
     """One request and whom it was tried at; afterwards, who answered."""
 
-    def __init__(self, call: Call, targets: Sequence[Target]) -> None:
+    def __init__(
+        self, call: Call, targets: Sequence[Target], again: Callable[[], Sequence[Target]] | None = None
+    ) -> None:
+        """`again` says who may answer by now: the routes may have changed since `targets` were chosen."""
         self._call = call
         self._targets = targets
+        self._again = again
         self._tried: set[Upstream] = set()
         self.target: Target | None = None
         self.upstream: Upstream | None = None
@@ -37,6 +41,8 @@ class Delivery:
         while True:
             if not again:
                 found = pick(self._targets, self._tried)
+                if found is None and self._again is not None:
+                    found = pick(self._again(), self._tried)
                 if found is None:
                     raise _nobody(error)
                 self.target, self.upstream = found

@@ -16,7 +16,7 @@ from atelier_gateway.peers import Peers
 from atelier_gateway.request_log import RequestLog
 from atelier_gateway.routes_file import RoutesFile
 from atelier_gateway.table import Table
-from atelier_gateway.waking import Waking
+from atelier_gateway.waking import MOST_WAITING, Waking
 
 log = logging.getLogger(__name__)
 _TICK = 1.0
@@ -31,14 +31,19 @@ class Parts:
     """Wired once; the routes come and go."""
 
     def __init__(
-        self, data_dir: Path, control_plane: ControlPlane, secret: str, trusted_proxies: tuple[str, ...] = ()
+        self,
+        data_dir: Path,
+        control_plane: ControlPlane,
+        secret: str,
+        trusted_proxies: tuple[str, ...] = (),
+        most_waiting: int = MOST_WAITING,
     ) -> None:
         self.secret = secret
         self.control_plane = control_plane
         self.counters = Counters()
         self.table = Table(self.counters)
         self.access = Access(self.table, control_plane)
-        self.waking = Waking(control_plane)
+        self.waking = Waking(control_plane, most_waiting)
         self.buckets = Buckets()
         self.mirrors = Mirrors()
         self.peers = Peers(trusted_proxies)

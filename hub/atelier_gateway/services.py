@@ -127,6 +127,11 @@ class Visit:
             )
         return found
 
+    def _by_now(self) -> tuple[Target, ...]:
+        """The revisions that may answer, as the routes are now."""
+        service = self.parts.table.services.get(self.address.name)
+        return service.candidates(self.scope["headers"]) if service is not None else ()
+
     def forwarded(self) -> headers.RawHeaders:
         """What a service is told about where the request came from."""
         found = [
@@ -168,7 +173,7 @@ class Visit:
             with call.watched():
                 await call.body.first()
                 targets = await self.targets(service)
-                delivery = Delivery(call, targets)
+                delivery = Delivery(call, targets, self._by_now)
                 await delivery.run()
             self._mirror(service, call, targets)
         except Refusal as refusal:

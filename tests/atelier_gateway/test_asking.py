@@ -199,15 +199,16 @@ def test_a_service_that_does_not_wake_up(orders: Orders, asking: GatewayProcess,
     assert httpx.get(f"{asking.url}/s/vision/a/v2", headers=key.bearer).status_code == 404
 
 
-def test_so_many_wait_and_no_more(orders: Orders, asking: GatewayProcess, replica: Replica, key: Key) -> None:
+def test_so_many_wait_and_no_more(orders: Orders, tmp_path: Path, key: Key) -> None:
     orders.answers["wake"] = lambda _: (202, {})
-    asking.put({"vision/a": service(sleeping=True, limits={"timeout": 3})}, [key.route])
-    with httpx.Client(limits=httpx.Limits(max_connections=None), headers=key.bearer, timeout=20) as client:
-        statuses = _parallel(lambda: client.get(f"{asking.url}/s/vision/a/v2"), 230)
-    assert set(statuses) == {503}
-    refused = asking.stats()["refused"]["vision/a"]
-    assert refused == {"still_asleep": 200, "too_many_waiting": 30}
-    assert len(orders.questions("wake")) == 1
+    few = GatewayProcess(tmp_path, orders.url, most_waiting=3).start()
+    try:
+        few.put({"vision/a": service(sleeping=True, limits={"timeout": 8})}, [key.route])
+        url = f"{few.url}/s/vision/a/v2"
+        assert _parallel(lambda: httpx.get(url, headers=key.bearer, timeout=60), 8) == [503] * 8
+        assert few.stats()["refused"]["vision/a"] == {"still_asleep": 3, "too_many_waiting": 5}
+    finally:
+        few.stop()
 
 
 # --- MLflow ---
