@@ -14,8 +14,9 @@ from atelier_hub.clients.mlflow import MlflowClient
 from atelier_hub.db import Database
 from atelier_hub.engine.store import Artifact
 from atelier_hub.features.registry import service
+from atelier_hub.features.registry.bodies import Model, VersionDetail
 from atelier_hub.features.registry.registering import Registrar
-from atelier_hub.features.registry.service import Model, Registry, VersionDetail
+from atelier_hub.features.registry.service import Registry
 
 FindInput = Callable[[Session, str, str], tuple[str, Artifact]]
 """Who runs an attempt, and the artifact behind one of its inputs: `find(session, attempt, input)`."""

@@ -31,8 +31,8 @@ from atelier_hub.engine.store import Artifact, artifacts_of
 from atelier_hub.features.datasets.service import check_contents
 from atelier_hub.features.registry import service, store
 from atelier_hub.features.registry.accounts import MEMBER, Accounts
+from atelier_hub.features.registry.bodies import VersionDetail
 from atelier_hub.features.registry.folders import Folder, describe, unpack
-from atelier_hub.features.registry.service import VersionDetail
 from atelier_hub.features.registry.store import ModelRow, VersionRow
 from atelier_hub.leases import Lease
 
@@ -147,12 +147,21 @@ class Registrar:
                 return int(version["version"]), model_of(version)
         experiment = client.experiment(account, origin.pipeline or UPLOADED)
         parameters = {key: str(value)[:_TEXT] for key, value in origin.parameters.items()}
-        model, place = client.create_logged_model(account, experiment, name, origin.mlflow_run, parameters)
+        run = self._living(account, origin.mlflow_run)
+        model, place = client.create_logged_model(account, experiment, name, run, parameters)
         for file in folder.files:
             client.upload(account, f"{place}/{file.path}", self._contents.read(file.digest), file.size)
         client.finish_logged_model(account, model)
         tags = _tags(actor, folder, origin)
-        return client.create_version(account, name, model, origin.mlflow_run, tags, note), model
+        return client.create_version(account, name, model, run, tags, note), model
+
+    def _living(self, account: Account, run: str) -> str:
+        """The run, unless somebody removed it at MLflow meanwhile."""
+        try:
+            there = bool(run) and self._client.run(account, run)["info"].get("lifecycle_stage") == "active"
+        except NotFound:
+            return ""
+        return run if there else ""
 
     # --- here ---
 

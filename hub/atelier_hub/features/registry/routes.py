@@ -16,10 +16,10 @@ from atelier_hub.context import Ctx
 from atelier_hub.features.gateway.service import visitor
 from atelier_hub.features.registry import operations, service
 from atelier_hub.features.registry.accounts import MEMBER, VIEWER, Accounts
+from atelier_hub.features.registry.bodies import Comparison, Model, ModelFile, ModelVersion, VersionDetail
 from atelier_hub.features.registry.mirror import Mirror
 from atelier_hub.features.registry.operations import Operations
 from atelier_hub.features.registry.registering import Registrar
-from atelier_hub.features.registry.service import Comparison, Model, ModelFile, ModelVersion, VersionDetail
 from atelier_hub.http.etag import IfMatch, set_etag
 from atelier_hub.http.paging import Page, PagingQuery
 
