@@ -65,7 +65,7 @@ BREAKS: list[tuple[str, str, Callable[[Path], None]]] = [
     ("random_forest", "accuracy", lambda at: (at / "outputs/outputs.json").write_text('{"train_score": 0.5}')),
     ("random_forest", "differ", lambda at: (at / "outputs/outputs.json").write_text('{"train_score": 0.99}')),
     ("missing_values", "has gaps", lambda at: edit(at / "outputs/train/data.csv", ",missing,", ",,")),
-    ("encoding", "categories of plan", lambda at: edit(at / "outputs/train/data.csv", ",1,0,0,", ",0,0,0,")),
+    ("encoding", "rows are basic", lambda at: edit(at / "outputs/encoder", '"basic": 0.', '"basic": 0.0')),
     ("linear_regression", "R2", lambda at: (at / "outputs/outputs.json").write_text('{"train_score": 0.99}')),
     ("k_means", "10", lambda at: edit(at / "outputs/groups/data.csv", ",9\n", ",10\n")),
     ("xgboost", "empty", lambda at: (at / "outputs/model/model.ubj").write_bytes(b"")),

@@ -19,7 +19,7 @@ _AGAIN = (429, 502, 503, 504)
 
 def ask(method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
     """One request; while Atelier restarts it is tried again, so it must be one that may come twice."""
-    address, token = os.environ.get("ATELIER_ATTEMPT_URL"), os.environ.get("ATELIER_ATTEMPT_TOKEN")
+    address, token = os.environ.get("ATELIER_ATTEMPT_URL", ""), os.environ.get("ATELIER_ATTEMPT_TOKEN", "")
     if not address or not token:
         step.fail("This step asks Atelier itself, so it runs only as a step of a run.")
     until, pause = time.monotonic() + PATIENCE, 1.0

@@ -78,7 +78,7 @@ def write(folder: Path, flavor: Flavor, about: dict[str, Any], rows: pd.DataFram
     python = platform.python_version()
     environment = {"python": python, "build_dependencies": ["pip"], "dependencies": ["-r requirements.txt"]}
     _write_yaml(folder / "python_env.yaml", environment)
-    function = {"loader_module": f"mlflow.{flavor.name}", "python_version": python}
+    function: dict[str, Any] = {"loader_module": f"mlflow.{flavor.name}", "python_version": python}
     function |= {"env": {"virtualenv": "python_env.yaml"}, **(flavor.function or {"data": flavor.file})}
     digest = hashlib.sha256((folder / flavor.file).read_bytes()).hexdigest()
     manifest = {

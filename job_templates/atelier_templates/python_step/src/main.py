@@ -16,7 +16,7 @@ NAME = "code of the form"
 def main() -> None:
     """Run it with the folders as names; of a traceback only what is the person's own is shown."""
     code = step.parameters()["code"]
-    names = {"__name__": "__main__"}
+    names: dict[str, object] = {"__name__": "__main__"}
     names |= {one: Path(os.environ[f"ATELIER_{one.upper()}"]) for one in ("inputs", "outputs", "results")}
     sys.path.insert(0, os.environ["ATELIER_CODE"])
     # So that a traceback shows the lines.
