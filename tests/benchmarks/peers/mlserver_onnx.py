@@ -22,8 +22,9 @@ class OnnxModel(MLModel):
         return True
 
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:
-        """All outputs."""
+        """The outputs that were asked for, or all."""
         given = NumpyCodec.decode_input(payload.inputs[0])
-        found = self._session.run(None, {self._input: given})
-        outputs = [NumpyCodec.encode_output(name, one) for name, one in zip(self._outputs, found, strict=True)]
+        names = [one.name for one in payload.outputs or []] or self._outputs
+        found = self._session.run(names, {self._input: given})
+        outputs = [NumpyCodec.encode_output(name, one) for name, one in zip(names, found, strict=True)]
         return InferenceResponse(model_name=self.name, outputs=outputs)
