@@ -91,6 +91,8 @@ class _Visitor:
         self.limit = service.limits.request_bytes
         self.request_id = request_id
         self.bytes_in = self.bytes_out = 0
+        self.farewell = _GOING_AWAY
+        """The code with which the service is told that the visitor has gone."""
 
     async def accept(self, subprotocol: str | None) -> None:
         headers = [(b"x-request-id", self.request_id)]
@@ -101,13 +103,12 @@ class _Visitor:
         while True:
             message = await self.receive()
             if message["type"] == "websocket.disconnect":
-                await socket.close(code=_sendable(message.get("code")))
+                self.farewell = _sendable(message.get("code"))
                 return 1000
             text, data = message.get("text"), message.get("bytes")
             size = len(text) if text is not None else len(data or b"")
             self.bytes_in += size
             if size > self.limit:
-                await socket.close(code=_GOING_AWAY)
                 return _TOO_BIG
             if text is not None:
                 await socket.send_str(text)
@@ -118,9 +119,10 @@ class _Visitor:
         """Pass on what the service says; the code with which it ends."""
         while True:
             message = await socket.receive()
+            if message.type is aiohttp.WSMsgType.ERROR:
+                return _TOO_BIG
             if message.type not in _DATA:
-                await socket.close()
-                return _sendable(socket.close_code) if message.type is not aiohttp.WSMsgType.ERROR else _TOO_BIG
+                return _sendable(socket.close_code)
             self.bytes_out += len(message.data)
             key = "text" if message.type is aiohttp.WSMsgType.TEXT else "bytes"
             await self.send({"type": "websocket.send", key: message.data})
@@ -152,7 +154,7 @@ async def _relay(
             await asyncio.gather(*sides, return_exceptions=True)
         await visitor.end(code)
     finally:
-        await socket.close()
+        await socket.close(code=visitor.farewell)
         upstream.outstanding -= 1
         target.counter.active -= 1
         target.counter.add(
