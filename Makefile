@@ -15,6 +15,7 @@ LAB := server_extensions/atelier_server/labextension/package.json
 LAB_SOURCES := $(shell find labextensions -name node_modules -prune -o -name lib -prune -o -type f \
   ! -name schema.ts ! -name '*.tsbuildinfo' ! -path '*/.yarn/*' -print)
 PYTEST := $(BIN)/python -m pytest $(PYTEST_ARGS)
+PROCESSES ?= 2
 
 .PHONY: help up down venv wheel test lint test-cluster test-heavy cluster-up cluster-down bench lock clean
 
@@ -86,7 +87,7 @@ lint: $(READY) ## ruff and mypy (import contracts are in tests/test_architecture
 
 test: lint ## everything that needs neither root nor a cluster
 	@$(BIN)/python -m tests.harness.apt
-	$(PYTEST) -m "not cluster and not root and not heavy"
+	$(PYTEST) -n $(PROCESSES) --dist loadgroup -m "not cluster and not root and not heavy"
 
 test-cluster: $(READY) ## as root: start a Kubernetes and run what needs it, and what needs root
 	@if [ "$$(id -u)" != 0 ]; then echo "make test-cluster needs root: it starts containers and other people's processes." >&2; exit 1; fi

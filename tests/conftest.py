@@ -14,19 +14,25 @@ from tests.harness.postgres import Postgres
 __all__ = ["cluster"]
 
 # Begun first when several processes run the tests, so that none of them is left with a long one at the end.
-_LONGEST = ("ui", "atelier_hub", "e2e", "contract", "atelier_templates", "atelier_cli")
+_LONGEST = ("ui", "atelier_hub/serving", "atelier_hub", "atelier_templates", "e2e", "contract", "atelier_cli/platform")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=8, help="how often the fault campaigns strike")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of one folder share servers, so they stay in one process (`-n 2 --dist loadgroup`)."""
-    places = {item: item.path.relative_to(Path(__file__).parent).parts[0] for item in items}
+    places = {item: _place(item.path.relative_to(Path(__file__).parent)) for item in items}
     for item, place in places.items():
         item.add_marker(pytest.mark.xdist_group(place))
     items.sort(key=lambda item: _LONGEST.index(places[item]) if places[item] in _LONGEST else len(_LONGEST))
+
+
+def _place(path: Path) -> str:
+    """The folder; all stories in a browser share one platform."""
+    return "ui" if path.parts[0] == "ui" else path.parent.as_posix()
 
 
 @pytest.fixture(scope="session")
