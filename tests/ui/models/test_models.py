@@ -11,7 +11,7 @@ from playwright.async_api import expect
 
 from atelier_sdk import Client
 from tests.ui.lab import Lab
-from tests.ui.models.trained import answer, fact, train
+from tests.ui.models.trained import answer, begin, fact, train
 
 SLOW = 60_000
 
@@ -109,7 +109,7 @@ async def test_a_folder_of_the_workspace(lab: Lab, trained: str, name: str, tmp_
     artifact = next(one for one in lab.client.runs.artifacts("ada", trained) if one.name == "model")
     lab.client.artifacts.download("ada", artifact.id, tmp_path / "model.tar")
     shutil.unpack_archive(tmp_path / "model.tar", lab.folder / "kept" / name)
-    await lab.run("atelier:register-model", {"path": f"kept/{name}"})
+    await begin(lab, "atelier:register-model", path=f"kept/{name}")
     await answer(lab.page, "Register")
     await expect(lab.page.locator(".at-Versions tbody tr")).to_have_count(1, timeout=SLOW)
     await expect(fact(lab.page, "From")).to_contain_text("no run is known")
@@ -118,8 +118,7 @@ async def test_a_folder_of_the_workspace(lab: Lab, trained: str, name: str, tmp_
 
 async def test_what_is_no_model_is_refused_with_what_to_do(lab: Lab, name: str) -> None:
     lab.write(f"kept/{name}/notes.md", "nothing to serve")
-    await lab.run("atelier:register-model", {"path": f"kept/{name}"})
-    dialog = lab.page.get_by_role("dialog")
+    dialog = await begin(lab, "atelier:register-model", path=f"kept/{name}")
     await dialog.get_by_role("button", name="Register").click()
     await expect(dialog).to_contain_text("not a model that can be registered")
 

@@ -9,6 +9,7 @@ from playwright.async_api import Locator, Page, expect
 
 from atelier_sdk import AtelierError, Client
 from tests.harness.control_plane import pipeline, submit, wait_for
+from tests.ui.lab import Lab
 
 TRAIN = """
 import json, os, pickle
@@ -55,6 +56,15 @@ def _wait_for_registry(client: Client, project: str, run: str) -> None:
                 raise
             time.sleep(2)
     client.models.delete(project, name)
+
+
+async def begin(lab: Lab, command: str, **args: str) -> Locator:
+    """A command that asks something first: its dialog, for which nobody waits here."""
+    start = "([command, args]) => { void window.jupyterapp.commands.execute(command, args); }"
+    await lab.page.evaluate(start, [command, args])
+    dialog = lab.page.get_by_role("dialog")
+    await expect(dialog).to_be_visible()
+    return dialog
 
 
 async def answer(page: Page, button: str, **fields: str) -> None:

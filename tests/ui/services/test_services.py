@@ -12,7 +12,7 @@ from playwright.async_api import Page, expect
 
 from atelier_sdk import AtelierError, Client
 from tests.ui.lab import Lab
-from tests.ui.models.trained import answer, train
+from tests.ui.models.trained import answer, begin, train
 
 VERY_SLOW = 240_000
 
@@ -135,7 +135,7 @@ async def test_a_second_revision_on_trial_is_promoted(lab: Lab, served: str) -> 
     page = await open_tab(lab, served, "Overview")
     await page.get_by_role("button", name="Deploy…").click()
     dialog = page.get_by_role("dialog")
-    await dialog.get_by_label("Model", exact=True).select_option(f"models:/{served}/2")
+    await dialog.get_by_role("combobox", name="Model", exact=True).select_option(f"models:/{served}/2")
     await dialog.get_by_text("Advanced").click()
     await dialog.get_by_label("Canary", exact=False).fill("20")
     await dialog.get_by_role("button", name="Deploy", exact=True).click()
@@ -170,12 +170,11 @@ async def test_stopped_and_started_again(lab: Lab, served: str) -> None:
 
 async def test_a_file_defines_a_service(lab: Lab, model: str, tmp_path: Path) -> None:
     lab.write("bad.service.yaml", "replicas: many\n")
-    await lab.run("atelier:deploy-service-file", {"path": "bad.service.yaml"})
-    dialog = lab.page.get_by_role("dialog")
+    dialog = await begin(lab, "atelier:deploy-service-file", path="bad.service.yaml")
     await expect(dialog).to_contain_text("replicas")
     await dialog.get_by_role("button").last.click()
     lab.write("mine.service.yaml", f"model: models:/{model}/1\nstage: test\nlimits: {{rate: 7}}\n")
-    await lab.run("atelier:deploy-service-file", {"path": "mine.service.yaml"})
+    await begin(lab, "atelier:deploy-service-file", path="mine.service.yaml")
     await expect(dialog.get_by_label("Name")).to_have_value("mine")
     await expect(dialog.get_by_label("Stage")).to_have_value("test")
     await dialog.get_by_text("Advanced").click()
