@@ -192,3 +192,15 @@ async def test_the_run_dialog_has_the_pickers_of_the_steps(lab: Lab, tmp_path: P
     over = canvas.page.locator('.at-RunBar[data-state="done"]')
     await expect(over).to_be_visible(timeout=SLOW)
     assert given(canvas, str(await over.get_attribute("data-run")))["files"] == {"rows.csv": "a,b\n3,4\n"}
+
+
+async def test_models_are_offered_by_reference_and_by_name(lab: Lab, tmp_path: Path) -> None:
+    model = f"m{uuid.uuid4().hex[:6]}"
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "MLmodel").write_text("flavors:\n  python_function:\n    loader_module: mine\n")
+    lab.client.models.register("ada", model, tmp_path / "model")
+    canvas = await every_control(lab)
+    await pick(canvas.field("model"), model, f"models:/{model}/1")
+    await canvas.page.locator('.at-Palette-item[data-item^="model-register@"] .at-Palette-add').press("Enter")
+    await canvas.ready(2)
+    await pick(canvas.field("name"), model, model)

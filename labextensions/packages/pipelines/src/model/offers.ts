@@ -51,9 +51,16 @@ export class Offers {
     private readonly trans: TranslationBundle
   ) {}
 
-  /** What there is for a field that holds `text`. */
-  async find(kind: PickerKind, text: string): Promise<Offer[]> {
+  /** What there is for a field that holds `text`; one with a `pattern` takes nothing else. */
+  async find(kind: PickerKind, text: string, pattern = ''): Promise<Offer[]> {
+    const found = await this.all(kind, text, pattern !== '');
+    return pattern ? found.filter(offer => new RegExp(pattern, 'u').test(offer.value)) : found;
+  }
+
+  private async all(kind: PickerKind, text: string, named: boolean): Promise<Offer[]> {
     switch (kind) {
+      case 'model':
+        return this.models(named);
       case 'dataset':
         return this.datasets(text);
       case 'image':
@@ -62,8 +69,6 @@ export class Offers {
         return this.flavors();
       case 'secret':
         return this.secrets();
-      default:
-        return [];
     }
   }
 
@@ -109,6 +114,28 @@ export class Offers {
       label: `${dataset}@${one.number}`,
       about: one.note || one.uri || bytesText(one.size)
     }));
+  }
+
+  /** References to versions; where a field may want the name of a model, names, too. */
+  private async models(named: boolean): Promise<Offer[]> {
+    const { project } = this.atelier;
+    const { trans } = this;
+    const found = await all(cursor =>
+      this.atelier.rest.GET('/projects/{project}/models', {
+        params: { path: { project }, query: { cursor, limit: 200 } }
+      })
+    );
+    return found.flatMap(({ name, description, newest, aliases }) => {
+      const offer = (value: string, label: string, about: string): Offer => ({ value, label, about });
+      const references = Object.entries(aliases).map(([alias, number]) =>
+        offer(`models:/${name}@${alias}`, `${name}@${alias}`, trans.__('Version %1', number))
+      );
+      if (newest) {
+        const about = description || trans.__('The newest version');
+        references.push(offer(`models:/${name}/${newest.number}`, `${name}/${newest.number}`, about));
+      }
+      return named ? [offer(name, name, description), ...references] : references;
+    });
   }
 
   private async images(): Promise<Offer[]> {

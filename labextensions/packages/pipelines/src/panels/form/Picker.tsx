@@ -15,6 +15,8 @@ export function Picker(props: {
   kind: PickerKind;
   value: string;
   disabled: boolean;
+  /** What it must look like; nothing else is offered then. */
+  pattern?: string;
   /** Its name, where no label stands beside it. */
   label?: string;
   placeholder?: string;
@@ -23,7 +25,12 @@ export function Picker(props: {
   const { trans } = usePanel();
   const { id, value, disabled, onChange } = props;
   const input = useRef<HTMLInputElement>(null);
-  const { list, close, take, move, show, typing } = usePicker(props.kind, value, onChange);
+  const { list, close, take, move, show, typing } = usePicker(
+    props.kind,
+    value,
+    props.pattern ?? '',
+    onChange
+  );
   const { open, shown, at } = list;
   useListKeys(input, open, {
     ArrowDown: () => (move(1), true),
@@ -140,7 +147,7 @@ function saidOf(trans: ReturnType<typeof usePanel>['trans'], kind: PickerKind, l
   }
   const hints: Record<PickerKind, string> = {
     dataset: trans.__('No dataset with these words. Register one in the Datasets panel.'),
-    model: trans.__('Write the name of a model, such as digits@2.'),
+    model: trans.__('No model with these words. Steps register them; see the Models panel.'),
     image: trans.__('No image with these words. Any reference that the cluster can pull may be written.'),
     flavor: trans.__('No flavor with these words.'),
     secret: trans.__('No secret with these words. Add one in the Project panel.')

@@ -15,7 +15,7 @@ export interface PickerList {
 }
 
 /** A list that opens below a field, is narrowed by what is typed there, and walked with the arrows. */
-export function usePicker(kind: PickerKind, text: string, choose: (value: string) => void) {
+export function usePicker(kind: PickerKind, text: string, pattern: string, choose: (value: string) => void) {
   const { view, trans } = usePanel();
   const [open, setOpen] = useState(false);
   const [typed, setTyped] = useState(false);
@@ -30,14 +30,14 @@ export function usePicker(kind: PickerKind, text: string, choose: (value: string
     }
     let here = true;
     setFound(before => ({ ...before, busy: true, error: '' }));
-    source.find(kind, key).then(
+    source.find(kind, key, pattern).then(
       offers => here && setFound({ offers, busy: false, error: '' }),
       (why: ApiError) => here && setFound({ offers: [], busy: false, error: why.message })
     );
     return () => {
       here = false;
     };
-  }, [open, source, kind, key]);
+  }, [open, source, kind, key, pattern]);
   const shown = typed ? matching(offers, text) : offers;
   const close = useCallback(() => {
     setOpen(false);

@@ -63,6 +63,7 @@ function PickerWidget(props: WidgetProps): React.JSX.Element {
         value={typeof value === 'string' ? value : ''}
         placeholder={placeholder}
         disabled={fixed}
+        pattern={props.schema.pattern}
         onChange={onChange}
       />
       {options.files === true && <FileButton disabled={fixed} onChange={onChange} />}
