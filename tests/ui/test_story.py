@@ -103,7 +103,7 @@ async def change_and_run(person: Person, canvas: Canvas) -> None:
 
 async def watch(person: Person, canvas: Canvas) -> None:
     running = canvas.page.locator('.react-flow__node [data-state="running"], .react-flow__node [data-state="done"]')
-    await expect(running.first).to_be_visible(timeout=60_000)
+    await expect(running.first).to_be_visible(timeout=120_000)  # the first run on a fresh platform warms up
     await person.stage("running")
     await expect(canvas.page.locator('.at-RunBar[data-state="done"]')).to_be_visible(timeout=120_000)
     await person.stage("done")
