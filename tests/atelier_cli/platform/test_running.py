@@ -98,6 +98,20 @@ def test_servers_own_token_uses_the_platform_but_does_not_administer_it(
     granted = httpx.get(f"{installation.url}/hub/api/user", headers=bearer).json()["scopes"]
     assert "custom:atelier:use" in granted and "custom:atelier:admin" not in granted
     assert environ["ATELIER_USER_DIR"] == environ["ATELIER_PROJECT_DIR"] == str(installation.data / "users/ada")
+    assert environ["MLFLOW_TRACKING_TOKEN"] == environ["JUPYTERHUB_API_TOKEN"] and environ["MLFLOW_WORKSPACE"] == "ada"
+    search = f"{environ['MLFLOW_TRACKING_URI']}/api/2.0/mlflow/experiments/search"
+    wait_for(lambda: httpx.post(search, headers=bearer, json={"max_results": 1}, timeout=30).status_code == 200, 120)
+
+
+def test_mlflow_comes_back(installation: Installation) -> None:
+    def answers() -> bool:
+        return bool(next(row for row in installation.status()["processes"] if row["name"] == "mlflow")["answers"])
+
+    wait_for(answers, 120)
+    kill(installation, "mlflow")
+    wait_for(lambda: not answers())
+    assert installation.status()["running"], "everything else goes on without it"
+    wait_for(answers, 120)
 
 
 @pytest.mark.parametrize("name", ["control-plane", "hub", "proxy", "gateway"])
