@@ -109,9 +109,12 @@ class Services:
             try:
                 pause = await rounds.one()
             except TurnOver:
-                raise
+                return  # whoever drives now looks after them
             except (AtelierError, SQLAlchemyError) as error:
                 log.warning("A round of the services failed: %s", error)
+                pause = ROUND_SECONDS
+            except Exception:  # a bug here must not end the engine, which shares this turn
+                log.exception("A round of the services failed")
                 pause = ROUND_SECONDS
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
@@ -155,11 +158,20 @@ class Rounds:
         confirmed = await self._confirmed(found)
         self._scaler.forget([(one.id, each.number) for one in found for each in one.view.revisions])
         for one in found:
-            await self._look_after(one, await self._sight(one, confirmed))
+            await self._look_after_safely(one, confirmed)
         await self._push()
         return min(due, ROUND_SECONDS) if found else REST_SECONDS
 
     # --- one service ---
+
+    async def _look_after_safely(self, one: Found, confirmed: bool | None) -> None:
+        """One that cannot be looked after now keeps no other waiting."""
+        try:
+            await self._look_after(one, await self._sight(one, confirmed))
+        except TurnOver:
+            raise
+        except Exception:
+            log.exception("Service %s could not be looked after", one.name)
 
     async def _look_after(self, one: Found, sight: Sight) -> None:
         view: ServiceView | None = one.view
