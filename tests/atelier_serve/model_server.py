@@ -46,10 +46,10 @@ class ModelServer:
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(command, env=settings, stdout=log, stderr=log, cwd=self._log.parent)
 
-    def start(self) -> None:
+    def start(self, seconds: float = START_SECONDS) -> None:
         """Until it is ready."""
         self.launch()
-        until = time.monotonic() + START_SECONDS
+        until = time.monotonic() + seconds
         while time.monotonic() < until and self.running:
             if self.ready() == 200:
                 return

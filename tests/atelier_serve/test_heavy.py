@@ -16,6 +16,8 @@ from tests.atelier_serve.conftest import Start
 from tests.atelier_serve.model_server import MODEL, matrix, outputs, refusal, tensor
 
 pytestmark = [pytest.mark.heavy, pytest.mark.timeout(1800)]
+# The first import of one of these reads a gigabyte.
+START_SECONDS = 300
 ROWS = [[1.0, 2.0, 3.0, 4.0], [0.0, 0.0, 0.0, 0.0]]
 SIGNATURE = {
     "inputs": json.dumps([{"type": "tensor", "name": "x", "tensor-spec": {"dtype": "float32", "shape": [-1, 4]}}]),
@@ -80,7 +82,7 @@ def test_pytorch(server: Start, tmp_path: Path) -> None:
     _flavor(tmp_path / "exported", "pytorch", model_data="data")
     for name, output in (("script", "output"), ("mlflow", "y"), ("exported", "y")):
         own = server("serve-pytorch", tmp_path / name)
-        own.start()
+        own.start(START_SECONDS)
         given = tensor("x", "FP32", [2, 4], ROWS)
         np.testing.assert_allclose(_values(own.ask(given), output), right, rtol=1e-4)
         wrong = refusal(own.ask(tensor("x", "FP32", [2, 3], [row[:3] for row in ROWS])))
@@ -88,14 +90,14 @@ def test_pytorch(server: Start, tmp_path: Path) -> None:
         own.kill()
     weights = server("serve-pytorch", tmp_path / "weights")
     weights.launch()
-    assert weights.wait() == 3
+    assert weights.wait(START_SECONDS) == 3
     assert "holds weights without the module" in weights.log()
 
 
 def test_tensorflow(server: Start, tmp_path: Path) -> None:
     right = _made("serve-tensorflow", TENSORFLOW, tmp_path)
     saved = server("serve-tensorflow", tmp_path / "saved")
-    saved.start()
+    saved.start(START_SECONDS)
     described = httpx.get(f"{saved.url}/v2/models/{MODEL}").json()
     assert described["platform"] == "tensorflow_savedmodel"
     assert described["inputs"] == [{"name": "x", "datatype": "FP32", "shape": [-1, 4]}]
@@ -106,7 +108,7 @@ def test_tensorflow(server: Start, tmp_path: Path) -> None:
         json.dumps({"flavors": {"tensorflow": {"saved_model_dir": "tf2model", "model_type": "tf2-module"}}})
     )
     keras = server("serve-tensorflow", tmp_path / "mlflow")
-    keras.start()
+    keras.start(START_SECONDS)
     only = httpx.get(f"{keras.url}/v2/models/{MODEL}").json()
     name, output = only["inputs"][0]["name"], only["outputs"][0]["name"]
     np.testing.assert_allclose(_values(keras.ask(matrix(ROWS, name)), output), right["keras"], rtol=1e-4)

@@ -44,11 +44,12 @@ end
 
 @dataclass(frozen=True)
 class Contender:
-    """How one server is started on a model."""
+    """How one server is started on a model; `output` is which of its outputs it is asked for."""
 
     name: str
     command: Sequence[str]
     port: int
+    output: str = ""
     settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -83,7 +84,7 @@ def _contenders(file: Path, folder: Path) -> list[Contender]:
     kserve = free_port()
     program = [str(peers.environment("kserve")), str(peers.HERE / "kserve_model.py"), str(kserve), str(file)]
     return [
-        Contender(OURS, ours, port, {"PYTHONPATH": str(CODE)}),
+        Contender(OURS, ours, port, _output(file), {"PYTHONPATH": str(CODE)}),
         _mlserver(file, folder / "mlserver"),
         Contender(f"KServe {peers.version('kserve')}", program, kserve),
     ]
@@ -100,7 +101,11 @@ def _mlserver(file: Path, folder: Path) -> Contender:
     (folder / "settings.json").write_text(json.dumps({"parallel_workers": 0, "host": "127.0.0.1", **ports}))
     program = str(peers.environment("mlserver").with_name("mlserver"))
     name = f"MLServer {peers.version('mlserver')}"
-    return Contender(name, [program, "start", str(folder)], port, {"PYTHONPATH": str(peers.HERE)})
+    return Contender(name, [program, "start", str(folder)], port, _output(file), {"PYTHONPATH": str(peers.HERE)})
+
+
+def _output(file: Path) -> str:
+    return "label" if file.suffix == ".onnx" else "predict"
 
 
 @contextmanager
@@ -129,8 +134,7 @@ def _running(one: Contender, core: int, folder: Path) -> Iterator[psutil.Process
 def _body(one: Contender) -> bytes:
     """One row, one output; KServe gives the first whatever is asked for."""
     given = {"name": "X", "shape": [1, len(ROW)], "datatype": "FP32", "data": ROW}
-    wanted = "label" if any(part.endswith(".onnx") for part in one.command) else "predict"
-    chosen = {} if one.name.startswith("KServe") else {"outputs": [{"name": wanted}]}
+    chosen = {"outputs": [{"name": one.output}]} if one.output else {}
     return json.dumps({"inputs": [given], **chosen}).encode()
 
 
