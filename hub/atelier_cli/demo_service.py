@@ -5,15 +5,19 @@ from __future__ import annotations
 import csv
 import json
 import tarfile
+import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from atelier_cli.service import show_progress
 from atelier_cli.session import Session
+from atelier_sdk.errors import Unreachable
 from atelier_sdk.models import Artifact, Run
+from atelier_sdk.registry import ModelVersion
 from atelier_sdk.services import Service
 
 NAME = "digits"
+MLFLOW_SECONDS = 600.0
 MODEL_STEP, ROWS_STEP, ROWS_OUTPUT = "random-forest", "standardize", "test"
 
 
@@ -37,7 +41,7 @@ def serve(session: Session, run: Run) -> None:
 def _deploy(session: Session, run: Run) -> Service:
     """The model of this run as a new version, serving instead of the one before; asleep while nobody asks."""
     client, project = session.client, session.project
-    version = client.models.register_run(project, NAME, run=run.id, step=MODEL_STEP, note="The demo's random forest.")
+    version = _register(session, run)
     definition = {
         "name": NAME,
         "model": f"models:/{NAME}/{version.number}",
@@ -47,6 +51,23 @@ def _deploy(session: Session, run: Run) -> Service:
     }
     found = client.services.deploy(project, definition, idempotency_key=f"demo-{run.id}")
     return client.services.wait(project, NAME, found.newest, changed=lambda one: show_progress(session, one))
+
+
+def _register(session: Session, run: Run) -> ModelVersion:
+    """A version of the run's model; right after the first start MLflow may still be on its way."""
+    until, told = time.monotonic() + MLFLOW_SECONDS, False
+    while True:
+        try:
+            return session.client.models.register_run(
+                session.project, NAME, run=run.id, step=MODEL_STEP, note="The demo's random forest."
+            )
+        except Unreachable as error:
+            if error.code != "mlflow_unavailable" or time.monotonic() > until:
+                raise
+        if not told:
+            session.out.note("MLflow, which keeps the models, is not there yet; waiting for it…")
+            told = True
+        time.sleep(1)
 
 
 def _one_digit(session: Session, rows: Artifact) -> tuple[list[str], list[float], str]:
