@@ -17,7 +17,7 @@ def signed_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """Ada in her running server, on a platform of its own."""
     installed = Installation(tmp_path_factory.mktemp("platform") / "data")
     try:
-        started = installed.up("--port", str(free_port()), "--admin", "ada")
+        started = installed.up("--port", str(free_port()), "--admin", "ada", "--no-mlflow")
         with Browser(started["url"]) as browser:
             assert browser.choose_password(started["link"]).status_code == 200
             browser.sign_in("ada")

@@ -31,7 +31,7 @@ def platform() -> Iterator[Installation]:
         (home / ".cache").symlink_to(Path.home() / ".cache")
         installed = Installation(folder / "data", env={**os.environ, "HOME": str(home)})
         try:
-            started = installed.up("--port", str(free_port()), "--admin", USER)
+            started = installed.up("--port", str(free_port()), "--admin", USER, "--no-mlflow")
             with HubPages(started["url"]) as pages:
                 pages.choose_password(started["link"])
             yield installed

@@ -35,7 +35,7 @@ def test_restored_platform_has_the_same_people_projects_and_files(
     spare.json("restore", str(file))
     assert (spare.data / "users/ada/notes.txt").read_text() == "mine"
     assert os.readlink(spare.data / "users/ada/link") == "/etc/hostname"
-    started = spare.up("--port", str(free_port()))
+    started = spare.up("--port", str(free_port()), "--no-mlflow")
     assert started["link"] is None
     with Browser(started["url"]) as browser:
         assert browser.sign_in("ada").url.path != "/hub/login"

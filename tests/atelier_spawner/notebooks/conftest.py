@@ -54,7 +54,7 @@ def shared() -> Iterator[Installation]:
     top.chmod(0o711)
     installed = Installation(top / "data", python=python_for_all(top))
     try:
-        started = installed.up("--port", str(free_port()), "--admin", "ada")
+        started = installed.up("--port", str(free_port()), "--admin", "ada", "--no-mlflow")
         links = [started["link"], installed.json("user", "add", "bob")["link"]]
         for link in links:
             with Browser(started["url"]) as browser:
