@@ -62,6 +62,9 @@ async def _ask_until_stopped(url: str, stop: asyncio.Event, answers: list[int], 
             try:
                 if (await client.get(f"{url}/v2/health/ready")).status_code != 200:
                     return
+            except httpx.ConnectError:  # nobody listens any more: not ready, and nothing was asked
+                return
+            try:
                 answer = await client.post(f"{url}/v2/models/model/infer", json={"inputs": [matrix([[0.05]])]})
                 answers.append(answer.status_code)
             except httpx.HTTPError as error:
