@@ -14,6 +14,9 @@ from pathlib import Path
 PACKAGES = {
     "postgresql": ("initdb", "/usr/lib/postgresql/*/bin/initdb"),
     "chromium": ("chromium", "google-chrome"),
+    "mariadb-server-core": ("mariadbd", "/usr/sbin/mariadbd"),
+    "mariadb-client-core": ("mariadb",),
+    "r-base-core": ("Rscript",),
 }
 APT = ("apt-get", "-q", "-o", "DPkg::Lock::Timeout=300")
 
