@@ -87,7 +87,7 @@ lint: $(READY) ## ruff and mypy (import contracts are in tests/test_architecture
 
 test: lint ## everything that needs neither root nor a cluster
 	@$(BIN)/python -m tests.harness.apt
-	$(PYTEST) -n $(PROCESSES) --dist loadgroup -m "not cluster and not root and not heavy"
+	$(PYTEST) -n $(PROCESSES) --dist loadscope --no-loadscope-reorder -m "not cluster and not root and not heavy"
 
 test-cluster: $(READY) ## as root: start a Kubernetes and run what needs it, and what needs root
 	@if [ "$$(id -u)" != 0 ]; then echo "make test-cluster needs root: it starts containers and other people's processes." >&2; exit 1; fi

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.harness.cluster.fixtures import cluster
 from tests.harness.hub import TestHub
@@ -17,22 +18,33 @@ __all__ = ["cluster"]
 _LONGEST = ("ui", "atelier_hub/serving", "atelier_hub", "atelier_templates", "e2e", "contract", "atelier_cli/platform")
 
 
+class ByFolder(LoadScopeScheduling):
+    """Tests of one folder share servers, so they stay in one process."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return place(nodeid)
+
+
+def place(nodeid: str) -> str:
+    """The folder below `tests`; all stories in a browser share one platform."""
+    folder = nodeid.split("::", maxsplit=1)[0].rpartition("/")[0].removeprefix("tests").lstrip("/")
+    return "ui" if folder.split("/")[0] == "ui" else folder
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFolder:
+    """With `-n`; xdist's own groups do nothing under pytest 9.2."""
+    return ByFolder(config, log)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=8, help="how often the fault campaigns strike")
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of one folder share servers, so they stay in one process (`-n 2 --dist loadgroup`)."""
-    places = {item: _place(item.path.relative_to(Path(__file__).parent)) for item in items}
-    for item, place in places.items():
-        item.add_marker(pytest.mark.xdist_group(place))
+    """The longest folders first."""
+    places = {item: place(item.nodeid) for item in items}
     items.sort(key=lambda item: _LONGEST.index(places[item]) if places[item] in _LONGEST else len(_LONGEST))
-
-
-def _place(path: Path) -> str:
-    """The folder; all stories in a browser share one platform."""
-    return "ui" if path.parts[0] == "ui" else path.parent.as_posix()
 
 
 @pytest.fixture(scope="session")
