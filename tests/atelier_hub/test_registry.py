@@ -21,8 +21,8 @@ from atelier_hub.db import Database
 from atelier_hub.features.registry import mirror, service
 from atelier_hub.features.registry.accounts import Accounts
 from atelier_hub.features.registry.folders import describe, unpack
-from atelier_hub.features.registry.registering import Origin, insert_version, version_row
 from atelier_hub.features.registry.mirror import Mirror
+from atelier_hub.features.registry.registering import Origin, insert_version, version_row
 from atelier_hub.features.registry.service import Uses
 from atelier_hub.features.registry.store import WorkspaceRow
 from atelier_hub.http.paging import Paging
