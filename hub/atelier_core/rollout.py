@@ -128,6 +128,15 @@ class ServiceView:
     left: bool = False
     revisions: Sequence[RevisionView] = ()
 
+    @property
+    def main(self) -> RevisionView | None:
+        """The running revision that speaks for the service: one for production before any that is only tested."""
+        return min(
+            self.at(State.RUNNING),
+            key=lambda one: (one.definition.stage is not Stage.PRODUCTION, one.place is not Place.CURRENT),
+            default=None,
+        )
+
     def at(self, state: State, stage: Stage | None = None) -> list[RevisionView]:
         """Its revisions in a state, oldest first."""
         return [
@@ -506,7 +515,7 @@ def _shown(service: ServiceView) -> MoveService:
     """What people see of a service that is to run."""
     running = service.at(State.RUNNING)
     rolling = service.at(State.STARTING)
-    main = next((one for one in running if one.place is Place.CURRENT), running[0] if running else None)
+    main = service.main
     if main is None:
         return _shown_without(service, rolling)
     if service.sleeping:

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")  # a newer control plane may say more
+    # A newer control plane may say more. JSON has no infinity: one in a service would spoil the document of all.
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
 class Replica(_Frozen):
@@ -47,15 +48,15 @@ class Limits(_Frozen):
     """Bounds of a service. Bytes and seconds; `rate` is requests per second of one caller; 0 means no limit.
 
     `timeout` is how long nothing may move: until the answer begins, between its pieces, and while the service wakes up.
-    The two sizes also bound one message of a websocket.
+    The two sizes also bound one message of a websocket, which never has more than 64 MiB.
     """
 
     rate: float = Field(default=0, ge=0)
-    burst: int = Field(default=0, ge=0)
-    request_bytes: int = Field(default=32 * 1024**2, gt=0)
-    response_bytes: int = Field(default=256 * 1024**2, gt=0)
-    timeout: float = Field(default=60, gt=0)
-    concurrency: int = Field(default=0, ge=0)
+    burst: int = Field(default=0, ge=0, le=10**9)
+    request_bytes: int = Field(default=32 * 1024**2, gt=0, le=2**53)
+    response_bytes: int = Field(default=256 * 1024**2, gt=0, le=2**53)
+    timeout: float = Field(default=60, gt=0, le=86_400)
+    concurrency: int = Field(default=0, ge=0, le=10**9)
 
 
 class Log(_Frozen):

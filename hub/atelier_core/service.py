@@ -35,6 +35,9 @@ _ENDINGS = {
     ".pt": "pytorch",
 }
 
+# A date that there is not, a number of many digits, and brackets without end are told otherwise than as `YAMLError`.
+_NOT_YAML = (yaml.YAMLError, ValueError, RecursionError)
+
 _ENDS = frozenset({State.STOPPING, State.STOPPED, State.FAILED})
 MOVES: dict[State, frozenset[State]] = {
     State.QUEUED: frozenset({State.STARTING, State.RUNNING}) | _ENDS,
@@ -264,7 +267,7 @@ def parse(text: str, file: str) -> Definition:
     """The definition in a `NAME.service.yaml`; the name may be left out of it."""
     try:
         raw = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except _NOT_YAML as error:
         raise Invalid(f"{file} is not YAML: {error}", code="bad_service", hint="Correct the file.") from None
     if isinstance(raw, dict) and "name" not in raw:
         raw["name"] = PurePosixPath(file).name.removesuffix(SUFFIX)
@@ -280,7 +283,7 @@ def framework_of_folder(mlmodel: str) -> str:
     """The framework of a model folder, by the text of its `MLmodel`; empty if it names none that is served."""
     try:
         raw = yaml.safe_load(mlmodel)
-    except yaml.YAMLError:
+    except _NOT_YAML:
         return ""
     flavors = raw.get("flavors") if isinstance(raw, dict) else None
     if not isinstance(flavors, dict):

@@ -9,6 +9,7 @@ from typing import Any
 import httptools
 
 HIGH_WATER = 256 * 1024
+MOST_HEAD = 256 * 1024
 Headers = Sequence[tuple[bytes, bytes]]
 
 
@@ -53,6 +54,7 @@ class Connection(asyncio.Protocol):
         self._error: BaseException | None = None
         self._pieces: list[bytes] = []
         self._buffered = 0
+        self._silent = 0  # bytes since the head, or since the last piece of the body
         self._reading_paused = False
         self.status = 0
         self.headers: list[tuple[bytes, bytes]] = []
@@ -147,11 +149,15 @@ class Connection(asyncio.Protocol):
             self.close()  # nobody asked: an idle server says good-bye, or something worse
             return
         self._answered = True
+        self._silent += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             if not self.complete:
                 self.fail(BrokenAnswer(f"the answer is not HTTP: {error}"))
+            return
+        if self._silent > MOST_HEAD and not self.complete:
+            self.fail(BrokenAnswer("its headers have no end"))
             return
         if self._buffered > HIGH_WATER and not self._reading_paused:
             self._reading_paused = True
@@ -210,12 +216,14 @@ class Connection(asyncio.Protocol):
             return
         self.status = status
         self._has_head = True
+        self._silent = 0
         self._keep_alive = self._parser.should_keep_alive()
         if self._head_only:
             self.complete = True
 
     def on_body(self, data: bytes) -> None:
         """Called by the parser."""
+        self._silent = 0
         if not self.complete:
             self._pieces.append(data)
             self._buffered += len(data)

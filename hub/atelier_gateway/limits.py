@@ -6,6 +6,7 @@ import math
 import time
 
 MOST_BUCKETS = 20_000
+LONGEST_WAIT = 86_400.0
 
 
 class Buckets:
@@ -25,4 +26,4 @@ class Buckets:
         if len(self._buckets) >= self._most:
             del self._buckets[next(iter(self._buckets))]
         self._buckets[service, caller] = (tokens - 1 if allowed else tokens, moment)
-        return 0 if allowed else max(1, math.ceil((1 - tokens) / rate))
+        return 0 if allowed else max(1, math.ceil(min((1 - tokens) / rate, LONGEST_WAIT)))

@@ -16,10 +16,11 @@ import uvloop
 
 from atelier_core.errors import AtelierError
 from atelier_gateway.application import Gateway
+from atelier_gateway.bounded_http import BoundedHttp
+from atelier_gateway.websocket import MOST_MESSAGE
 
 GRACE_SECONDS = 10
 _MOST_FILES = 65_536
-_MOST_MESSAGE = 64 * 1024**2
 
 
 class CannotListen(AtelierError):
@@ -87,9 +88,9 @@ def _config(gateway: Gateway) -> uvicorn.Config:
     return uvicorn.Config(
         gateway,
         interface="asgi3",
-        http="httptools",
+        http=BoundedHttp,
         ws="websockets-sansio",
-        ws_max_size=_MOST_MESSAGE,
+        ws_max_size=MOST_MESSAGE,
         ws_per_message_deflate=False,
         lifespan="off",
         log_config=None,

@@ -20,6 +20,7 @@ from atelier_gateway.table import Service, Target, pick
 
 log = logging.getLogger(__name__)
 _DATA = (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY)
+MOST_MESSAGE = 64 * 1024**2
 _GOING_AWAY, _TOO_BIG, _BROKEN = 1001, 1009, 1011
 _MAY_BE_SENT = frozenset({*range(1000, 1004), *range(1007, 1012), *range(3000, 5000)})
 
@@ -70,16 +71,29 @@ class WebSockets:
     async def _open(self, visit: Visit, service: Service, upstream: Upstream) -> aiohttp.ClientWebSocketResponse:
         if self._session is None:
             connector = aiohttp.TCPConnector(limit=0)
-            self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+            self._session = aiohttp.ClientSession(
+                connector=connector, cookie_jar=aiohttp.DummyCookieJar(), middlewares=(_stay,)
+            )
         headers = to_upstream_websocket(visit.scope["headers"]) + visit.forwarded()
         url = f"{upstream.url.rstrip('/')}{visit.address.target.decode('latin-1')}"
         return await self._session.ws_connect(
             URL(url, encoded=True),
             headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers],
             protocols=visit.scope.get("subprotocols", ()),
-            max_msg_size=service.limits.response_bytes,
+            max_msg_size=min(service.limits.response_bytes, MOST_MESSAGE),
             autoclose=False,
         )
+
+
+async def _stay(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """A replica that names another address is not followed: the gateway reaches what a service may not."""
+    answer = await handler(request)
+    if 300 <= answer.status < 400:
+        answer.close()
+        raise aiohttp.WSServerHandshakeError(
+            answer.request_info, answer.history, message="it sends elsewhere", status=answer.status
+        )
+    return answer
 
 
 class _Visitor:

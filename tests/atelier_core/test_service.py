@@ -51,6 +51,9 @@ def test_a_file_says_what_is_needed_and_its_name_is_the_services() -> None:
         ({"model": "models:/a/1", "replica": 2}, "replica: Extra inputs"),
         ({"model": "models:/a/1", "scale": {"idle": "soon"}}, "not a length of time"),
         ({"model": "models:/a/1", "scale": {"in_flight": float("inf")}}, "finite"),
+        ({"model": "models:/a/1", "limits": {"timeout": float("inf")}}, "limits.timeout: .* finite"),
+        ({"model": "models:/a/1", "limits": {"rate": float("inf")}}, "limits.rate: .* finite"),
+        ({"model": "models:/a/1", "limits": {"burst": 10**400}}, "limits.burst: .* less"),
         ({"model": "models:/a/1", "name": "A b"}, "not a name for a service"),
     ],
 )
@@ -86,3 +89,10 @@ def test_moves_are_those_of_the_table(before: State, after: State) -> None:
     else:
         with pytest.raises(Conflict):
             check_move(before, after)
+
+
+@pytest.mark.parametrize("text", ["at: 2020-99-99", "[" * 5000, "number: " + "1" * 5000, "a: [", "a: &a [*a"])
+def test_what_is_not_yaml_is_no_accident(text: str) -> None:
+    with pytest.raises(Invalid, match=r"x\.service\.yaml is not YAML"):
+        parse(text, "x.service.yaml")
+    assert framework_of_folder(text) == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import tarfile
 from pathlib import Path
@@ -15,11 +16,15 @@ from atelier_hub.artifacts.store import ArtifactStore
 from atelier_hub.artifacts.sweep import Sweep
 from atelier_hub.artifacts.tars import Member
 from atelier_hub.auth import Actor
+from atelier_hub.clients.mlflow import MlflowClient
 from atelier_hub.db import Database
-from atelier_hub.features.registry import service
+from atelier_hub.features.registry import mirror, service
+from atelier_hub.features.registry.accounts import Accounts
 from atelier_hub.features.registry.folders import describe, unpack
+from atelier_hub.features.registry.mirror import Mirror
 from atelier_hub.features.registry.registering import Origin, insert_version, version_row
 from atelier_hub.features.registry.service import Uses
+from atelier_hub.features.registry.store import WorkspaceRow
 from atelier_hub.http.paging import Paging
 
 ANNA = Actor("anna")
@@ -196,3 +201,37 @@ def test_a_tar_that_was_cut(contents: ArtifactStore) -> None:
     stored = contents.put_sync([_tar({"MLmodel": MLMODEL * 100})[:3000]])
     with pytest.raises(Invalid):
         unpack(contents, stored.digest, "folder", "model")
+
+
+class _Spoiled(Mirror):
+    """The mirror, with something in the project `anna` that it cannot take over."""
+
+    seen: list[str]
+
+    def refresh(self, project: str) -> None:
+        self.seen.append(project)
+        if project == "anna":
+            raise ValueError("a version whose number is no number")
+
+
+async def test_what_somebody_wrote_keeps_no_other_project_waiting(
+    versions: Database, contents: ArtifactStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mirror, "EVERY", 0.01)
+    with versions.write() as session:
+        session.add_all(WorkspaceRow(name=name, nonce="0") for name in ("anna", "ben"))
+    client = MlflowClient("http://127.0.0.1:9", "")
+    found = _Spoiled(versions, contents, client, Accounts(client, versions, b"key"), 1024)
+    found.seen = []
+    found.notice("anna")
+    found.notice("ben")
+    task = asyncio.create_task(found.run())
+    try:
+        async with asyncio.timeout(20):
+            while found.seen.count("ben") < 3:
+                await asyncio.sleep(0.01)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        client.close()
+    assert found.seen[:4] == ["anna", "ben", "anna", "ben"]

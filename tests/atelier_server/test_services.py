@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import httpx
+import pytest
 
-from atelier_server.local.predict import LARGEST_REQUEST
+from atelier_server.local.predict import LARGEST_REQUEST, _decoded
 from tests.atelier_server.servers import Notebook
 
 
@@ -54,3 +55,8 @@ def test_what_cannot_be_asked_is_refused(ada: httpx.Client) -> None:
     large = b'{"service": "nobody", "body": "' + b"x" * LARGEST_REQUEST + b'"}'
     answer = ada.post("/local/predict", content=large)
     assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+
+
+@pytest.mark.parametrize("said", ["[" * 100_000, "[NaN]", '{"x": -Infinity}', "{", "1" * 5000])
+def test_an_answer_that_no_browser_could_read_is_shown_as_text(said: str) -> None:
+    assert _decoded(said.encode(), "application/json") == said

@@ -108,9 +108,14 @@ async def _read(answer: httpx.Response) -> bytes:
 def _decoded(data: bytes, kind: str) -> Any:
     text = data.decode("utf-8", "replace")
     try:
-        return json.loads(text) if "json" in kind else text
-    except ValueError:
+        return json.loads(text, parse_constant=_no_number) if "json" in kind else text
+    except (ValueError, RecursionError):
         return text
+
+
+def _no_number(text: str) -> None:
+    """NaN and Infinity, which Python writes and no browser reads."""
+    raise ValueError(text)
 
 
 def _too_large(what: str, limit: int) -> TooLarge:

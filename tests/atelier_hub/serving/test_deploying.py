@@ -8,7 +8,7 @@ import pytest
 
 from atelier_sdk import AtelierError
 from atelier_sdk.services import DeploymentFailed
-from tests.atelier_hub.serving.platform import Platform, answerer, new_name
+from tests.atelier_hub.serving.platform import ANSWERER, Platform, answerer, new_name
 
 
 def states(platform: Platform, name: str) -> dict[int, str]:
@@ -65,6 +65,17 @@ def test_a_revision_that_never_gets_ready_fails_with_its_last_words_and_the_old_
         platform.until(lambda: platform.get(name).reason == "RolloutFailed")
         assert platform.get(name).state == "running"
         assert platform.answers(name, key)["revision"] == "1"
+
+
+def test_a_health_without_end_fills_nobodys_memory(platform: Platform) -> None:
+    endless = ANSWERER.replace(
+        "return self.say(200, {})",
+        "self.send_response(200); self.end_headers()\n            while True: self.wfile.write(bytes(65536))",
+    )
+    assert endless != ANSWERER
+    name = new_name()
+    with platform.served({**answerer(name), "command": ["python", "-u", "-c", endless]}) as found:
+        assert found.state == "running"
 
 
 def test_a_service_whose_first_revision_fails_is_failed_and_may_be_deployed_again(platform: Platform) -> None:

@@ -16,7 +16,7 @@ from atelier_hub.features.registry import service as registry
 from atelier_hub.features.registry.folders import Folder
 from atelier_hub.features.registry.registering import Origin
 from atelier_hub.features.registry.service import Registry
-from atelier_hub.features.serving import sources, startup, store
+from atelier_hub.features.serving import keys, sources, startup, store
 from atelier_hub.features.serving.plan import ServingPlan
 from tests.atelier_hub.conftest import Person
 from tests.atelier_hub.server import Server
@@ -117,3 +117,43 @@ def test_what_is_not_there_is_said(server: Server, model: tuple[Person, str]) ->
         answer = _deploy(owner, owner.name, "served", reference)
         assert answer.status_code in (404, 422)
         assert answer.json()["code"] == code
+
+
+def test_a_project_has_so_many_keys_and_no_more(server: Server, person: Callable[..., Person]) -> None:
+    """The gateway is told of all keys of everybody: one project must not make that too long."""
+    owner = person()
+    owner.http.get("/me").raise_for_status()
+    path = f"/projects/{owner.name}/service-keys"
+    first = owner.http.post(path, json={"name": "first"}).json()
+    with server.context.db.write() as session:
+        for number in range(keys.MOST - 1):
+            row = store.KeyRow(id=f"{owner.name}{number}"[-20:], project=owner.name, name="more", services=[])
+            row.sha256, row.created_by = hashlib.sha256(f"{owner.name} {number}".encode()).hexdigest(), owner.name
+            session.add(row)
+    refused = owner.http.post(path, json={"name": "last"})
+    assert (refused.status_code, refused.json()["code"]) == (409, "too_many_keys")
+    owner.http.delete(f"{path}/{first['id']}").raise_for_status()
+    assert owner.http.post(path, json={"name": "last"}).status_code == 201
+
+
+@pytest.mark.parametrize("moment", ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+14:00", "1969-12-31T23:59:59Z"])
+def test_no_moment_is_an_accident(server: Server, person: Callable[..., Person], moment: str) -> None:
+    owner = person()
+    owner.http.get("/me").raise_for_status()
+    answer = owner.http.post(f"/projects/{owner.name}/service-keys", json={"name": "k", "expires_at": moment})
+    assert answer.status_code in (201, 422), answer.text
+
+
+@pytest.mark.parametrize("limits", ['{"timeout": 1e999}', '{"rate": Infinity}', '{"rate": NaN}'])
+def test_no_service_has_limits_that_the_gateway_cannot_read(
+    server: Server, person: Callable[..., Person], limits: str
+) -> None:
+    owner = person()
+    owner.http.get("/me").raise_for_status()
+    body = '{"definition": {"name": "a", "image": "python", "command": ["serve"], "limits": LIMITS}}'
+    answer = owner.http.post(
+        f"/projects/{owner.name}/services",
+        content=body.replace("LIMITS", limits),
+        headers={"Content-Type": "application/json"},
+    )
+    assert (answer.status_code, answer.json()["code"]) == (422, "bad_service")

@@ -22,7 +22,7 @@ from atelier_core.errors import BackendUnavailable, Invalid, NotFound
 from atelier_core.registry import PRODUCTION, workspace_name
 from atelier_hub.artifacts.store import ArtifactStore
 from atelier_hub.artifacts.tars import Member
-from atelier_hub.clients.mlflow import Account, MlflowClient, model_of
+from atelier_hub.clients.mlflow import UNAVAILABLE, Account, MlflowClient, model_of
 from atelier_hub.db import Database, emit
 from atelier_hub.features.projects import service as projects
 from atelier_hub.features.registry import store
@@ -53,6 +53,7 @@ class Mirror:
         self._lock = threading.Lock()
         self._active: dict[str, float] = {}
         self._new: set[str] = set()
+        self._failed: dict[str, str] = {}
 
     def notice(self, project: str) -> None:
         """Somebody is at work in this project."""
@@ -67,6 +68,7 @@ class Mirror:
                     self._new.add(event["project"])
                 elif event["kind"] == "project.deleted":
                     self._active.pop(event["subject"], None)
+                    self._failed.pop(event["subject"], None)
                     self._new.discard(event["subject"])
 
     async def run(self) -> None:
@@ -78,10 +80,10 @@ class Mirror:
                 await asyncio.to_thread(self._accounts.remove_left)
                 await asyncio.to_thread(self._receive_new)
                 for project in self._projects():
-                    await asyncio.to_thread(self.refresh, project)
+                    await asyncio.to_thread(self._refresh_safely, project)
             except BackendUnavailable:
                 pause = _BACK_OFF
-            except Exception:  # one workspace must not keep the others from being looked at for good
+            except Exception:  # what failed once must not end it for good
                 log.exception("MLflow could not be looked at")
                 pause = _BACK_OFF
             await asyncio.sleep(pause)
@@ -110,6 +112,19 @@ class Mirror:
         with self._lock:
             self._active = {project: at for project, at in self._active.items() if at > old}
             return sorted(self._active)
+
+    def _refresh_safely(self, project: str) -> None:
+        """What somebody wrote into one project keeps no other one waiting; raises only while MLflow is away."""
+        try:
+            self.refresh(project)
+            self._failed.pop(project, None)
+        except Exception as error:
+            if isinstance(error, BackendUnavailable) and error.code == UNAVAILABLE:
+                raise
+            said = f"{type(error).__name__}: {error}"
+            if self._failed.get(project) != said:  # once, not each second
+                log.exception("What is at MLflow in the project %s could not be taken over", project)
+            self._failed[project] = said
 
     def refresh(self, project: str) -> None:
         """Take over what is new at MLflow. Blocking."""

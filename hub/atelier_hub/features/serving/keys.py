@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from atelier_core.errors import Invalid, NotFound
+from atelier_core.errors import Conflict, Invalid, NotFound
 from atelier_hub.auth import Actor, digest
 from atelier_hub.db import emit, now
 from atelier_hub.features.serving import service
@@ -18,6 +18,8 @@ from atelier_hub.features.serving.store import KeyRow
 from atelier_hub.http.paging import Page, Paging, fetch
 
 PREFIX = "atk_"
+_LATEST = datetime(9000, 1, 1, tzinfo=UTC)  # later ones are no time in every zone
+MOST = 500  # of a project: the gateway is told of every key of everybody each time
 
 
 class ServiceKey(BaseModel):
@@ -43,8 +45,18 @@ def create(
     session: Session, actor: Actor, project: str, name: str, services: Sequence[str], expires_at: datetime | None
 ) -> NewServiceKey:
     """Make a key."""
-    if expires_at is not None and expires_at <= now():
-        raise Invalid("The key would have expired already.", code="bad_expiry", hint="Name a time to come.")
+    if expires_at is not None and not now() < expires_at < _LATEST:
+        raise Invalid(
+            f"The key must expire between now and the year {_LATEST.year}.",
+            code="bad_expiry",
+            hint="Name a time to come, or none: then it does not expire.",
+        )
+    if (session.scalar(select(func.count()).where(KeyRow.project == project)) or 0) >= MOST:
+        raise Conflict(
+            f"The project {project!r} has {MOST} keys already.",
+            code="too_many_keys",
+            hint="Revoke those that nobody uses, then make this one.",
+        )
     for one in services:
         service.find(session, project, one)
     secret = PREFIX + secrets.token_urlsafe(32)

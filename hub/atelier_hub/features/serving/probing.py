@@ -131,13 +131,14 @@ class Prober:
         try:
             async with asyncio.timeout(SECONDS):
                 url = await backend.endpoint(attempt.handle, PORT)
-                answer = await self._http.get(url + (asked.health or "/"))
+                # Its body is nobody's business, and may have no end.
+                async with self._http.stream("GET", url + (asked.health or "/")) as answer:
+                    good = answer.is_success if asked.health else answer.status_code < 500
         except (AtelierError, httpx.HTTPError, TimeoutError):
             return ""
         except Exception:
             log.exception("Replica %s could not be asked for its health", attempt.id)
             return ""
-        good = answer.is_success if asked.health else answer.status_code < 500
         return url if good else ""
 
     async def _read(self, attempt: Attempt) -> None:

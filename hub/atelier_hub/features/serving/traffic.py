@@ -35,13 +35,12 @@ def build(session: Session, services: Mapping[str, ServiceView]) -> Routes:
 
 def route(view: ServiceView) -> ServiceRoute | None:
     """Where the requests of a service go; None where there is nothing that could ever answer."""
-    running = view.at(State.RUNNING)
-    rolling = view.at(State.STARTING)
-    if not running and not rolling:
+    found = view.main or next(iter(view.at(State.STARTING)), None)
+    if found is None:
         return None
-    main = next((one for one in running if one.place is Place.CURRENT), (running or rolling)[0]).definition
+    main = found.definition
     return ServiceRoute(
-        targets=tuple(_target(one) for one in running),
+        targets=tuple(_target(one) for one in view.at(State.RUNNING)),
         public=main.public,
         sleeping=view.sleeping,
         limits=main.limits,

@@ -159,8 +159,7 @@ def _service(
     settings: Settings, row: ServiceRow, revisions: list[RevisionRow], ready: dict[tuple[str, int], int]
 ) -> Service:
     shown = [one for one in revisions if one.state in (State.STARTING, State.RUNNING)]
-    main = next((one for one in shown if one.state == State.RUNNING and one.place == "current"), None)
-    main = main or (shown or revisions)[-1]
+    main = _main(shown) or (shown or revisions)[-1]
     url = f"{settings.gateway_public_url}/s/{row.project}/{row.name}"
     definition = main.definition
     served = not definition["command"] and bool(main.plan["code"])
@@ -178,6 +177,12 @@ def _service(
         url=url,
         model_url=f"{url}/v2/models/{row.name}" if served else "",
     )
+
+
+def _main(shown: list[RevisionRow]) -> RevisionRow | None:
+    """Whose definition the service has: the current one for production, else for another stage."""
+    current = [one for one in shown if one.state == State.RUNNING and one.place == "current"]
+    return min(current, key=lambda one: one.definition["stage"] != "production", default=None)
 
 
 _PLAIN = (
