@@ -21,7 +21,7 @@ class GatewayClient:
 
     def __init__(self, url: str, secret: str) -> None:
         self._url = url.rstrip("/")
-        self._http = httpx.AsyncClient(timeout=_SECONDS, headers={GATEWAY_HEADER: secret})
+        self._http = httpx.AsyncClient(timeout=_SECONDS, headers={GATEWAY_HEADER: secret}, trust_env=False)
         self._away = ""
 
     async def __aenter__(self) -> Self:
