@@ -76,8 +76,9 @@ def check_quota(quotas: Iterable[Manifest], pod_spec: Manifest, count: int) -> N
         for name in hard.keys() & needs.keys():
             left = quantity(hard[name]) - quantity(used.get(name, "0"))
             if needs[name] > left:
+                who = f"Its {count} replicas need" if count > 1 else "It needs"
                 raise QuotaExceeded(
-                    f"Its {count} replica{'s need' if count > 1 else ' needs'} {needs[name]:g} {name}; the project's quota has {max(left, 0):g} left.",
+                    f"{who} {needs[name]:g} {name}; the project's quota has {max(left, 0):g} left.",
                     hint="Wait until other work of the project ends, ask for less, or for a larger quota.",
                 )
 
