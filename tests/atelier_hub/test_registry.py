@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import io
 import tarfile
 from pathlib import Path
@@ -10,14 +12,17 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from atelier_core.errors import Conflict, Invalid, NotFound
+from atelier_core.errors import BackendUnavailable, Conflict, Invalid, NotFound
 from atelier_hub.artifacts.store import ArtifactStore
 from atelier_hub.artifacts.sweep import Sweep
 from atelier_hub.artifacts.tars import Member
 from atelier_hub.auth import Actor
+from atelier_hub.clients.mlflow import REFUSED, MlflowClient
 from atelier_hub.db import Database
 from atelier_hub.features.registry import service
+from atelier_hub.features.registry.accounts import Accounts
 from atelier_hub.features.registry.folders import describe, unpack
+from atelier_hub.features.registry.mirror import Mirror
 from atelier_hub.features.registry.registering import Origin, insert_version, version_row
 from atelier_hub.features.registry.service import Uses
 from atelier_hub.http.paging import Paging
@@ -196,3 +201,43 @@ def test_a_tar_that_was_cut(contents: ArtifactStore) -> None:
     stored = contents.put_sync([_tar({"MLmodel": MLMODEL * 100})[:3000]])
     with pytest.raises(Invalid):
         unpack(contents, stored.digest, "folder", "model")
+
+
+class TornMirror(Mirror):
+    """Two workspaces cannot be looked at: what is in one is refused, what is in the other nobody expected."""
+
+    def refresh(self, project: str) -> None:
+        """Say which were looked at."""
+        if project == "anna":
+            raise ValueError("unexpected")
+        if project == "ben":
+            raise BackendUnavailable("MLflow refused it.", code=REFUSED)
+        self.loop.call_soon_threadsafe(self.seen.set)
+
+    loop: asyncio.AbstractEventLoop
+    seen: asyncio.Event
+
+
+class TornAccounts(Accounts):
+    """What a deleted project left does not go away."""
+
+    def remove_left(self) -> int:
+        """Refused."""
+        raise BackendUnavailable("MLflow refused it.", code=REFUSED)
+
+
+async def test_one_workspace_keeps_no_other_from_being_looked_at(db: Database, contents: ArtifactStore) -> None:
+    client = MlflowClient("", "")
+    mirror = TornMirror(db, contents, client, TornAccounts(client, db, b"key"), 1024)
+    mirror.loop, mirror.seen = asyncio.get_running_loop(), asyncio.Event()
+    for project in ("anna", "ben", "zoe"):
+        mirror.notice(project)
+    running = asyncio.create_task(mirror.run())
+    try:
+        async with asyncio.timeout(20):
+            await mirror.seen.wait()
+    finally:
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+        client.close()
