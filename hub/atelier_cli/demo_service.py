@@ -11,6 +11,8 @@ from tempfile import TemporaryDirectory
 
 from atelier_cli.service import show_progress
 from atelier_cli.session import Session
+from atelier_core.names import slug
+from atelier_sdk import Client
 from atelier_sdk.errors import Unreachable
 from atelier_sdk.models import Artifact, Run
 from atelier_sdk.registry import ModelVersion
@@ -42,15 +44,22 @@ def _deploy(session: Session, run: Run) -> Service:
     """The model of this run as a new version, serving instead of the one before; asleep while nobody asks."""
     client, project = session.client, session.project
     version = _register(session, run)
+    name = service_name(client, project, run.on)
     definition = {
-        "name": NAME,
+        "name": name,
         "model": f"models:/{NAME}/{version.number}",
         "on": run.on,
         "replicas": {"min": 0, "max": 1},
         "description": "Recognises handwritten digits.",
     }
     found = client.services.deploy(project, definition, idempotency_key=f"demo-{run.id}")
-    return client.services.wait(project, NAME, found.newest, changed=lambda one: show_progress(session, one))
+    return client.services.wait(project, name, found.newest, changed=lambda one: show_progress(session, one))
+
+
+def service_name(client: Client, project: str, on: str) -> str:
+    """`digits`, or another where an earlier demo has one of that name elsewhere: a service does not move."""
+    taken = {one.name: one.on for one in client.services.list(project)}
+    return NAME if taken.get(NAME, on) == on else slug(f"{NAME}-{on}", 40)
 
 
 def _register(session: Session, run: Run) -> ModelVersion:

@@ -76,10 +76,21 @@ def _definition(source: str, options: dict[str, Any]) -> dict[str, Any]:
                 f"there is no file {source}; a model is models:/NAME/VERSION, an output run:RUN/STEP/OUTPUT.",
                 param_hint="FILE|MODEL|RUN",
             )
-        raw = parse(path.read_text("utf-8"), path.name).model_dump(mode="json", exclude_unset=True)
+        raw = parse(_read(path), path.name).model_dump(mode="json", exclude_unset=True)
     return validate(raw | _given(options), source if source.endswith(SUFFIX) else "").model_dump(
         mode="json", exclude_unset=True
     )
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except UnicodeDecodeError:
+        raise click.BadParameter(
+            f"{path} is not text, so it is no definition of a service. Is it a model? "
+            f"Then: atelier model register NAME {path}, and deploy models:/NAME/1.",
+            param_hint="FILE|MODEL|RUN",
+        ) from None
 
 
 def _of_run(source: str) -> dict[str, Any]:

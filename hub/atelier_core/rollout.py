@@ -15,6 +15,7 @@ from atelier_core.states import FINAL, Cause, Reason, State, cause_of
 
 SETTLED = 60.0  # a replica that answered for so long and then ended begins a new count of failures
 _LONGEST_WAIT = 60.0
+_UNHEARD = 600.0  # for so long a replica outlasts its grace while the gateway may still send it requests
 _TRIES = 5
 _USER_TRIES = 2
 _HOPELESS = frozenset({Reason.BAD_SPEC, Reason.IMAGE_PULL, Reason.COMMAND_NOT_FOUND})
@@ -453,7 +454,7 @@ def _balance(service: ServiceView, sight: Sight) -> list[Command]:
     """As many replicas of each revision as it should have."""
     commands: list[Command] = []
     for revision in service.revisions:
-        commands += _end_drained(revision, sight)
+        commands += _end_drained(service, revision, sight)
         wanted = _wanted(service, revision)
         counting = revision.counting
         if len(counting) < wanted:
@@ -479,15 +480,18 @@ def _let_go(one: ReplicaView, revision: RevisionView, sight: Sight) -> Command:
     return DrainReplica(one.attempt, sight.now + timedelta(seconds=revision.definition.grace))
 
 
-def _end_drained(revision: RevisionView, sight: Sight) -> list[Command]:
+def _end_drained(service: ServiceView, revision: RevisionView, sight: Sight) -> list[Command]:
+    """A gateway that cannot be told goes on with the routes that it has: what they lead to is not taken away."""
     idle = sight.confirmed is True and not sight.loads.get(revision.number, Load()).active
+    unheard = sight.confirmed is False and service.wanted == "run"
+    late = sight.now - timedelta(seconds=_UNHEARD if unheard else 0)
     return [
         StopReplica(one.attempt)
         for one in revision.attempts
         if one.alive
         and not one.stop_wanted
         and one.drain_until is not None
-        and (idle or sight.confirmed is None or sight.now >= one.drain_until)
+        and (idle or sight.confirmed is None or late >= one.drain_until)
     ]
 
 

@@ -100,6 +100,9 @@ FieldValue = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[\x21
 UrlPath = Annotated[str, Field(max_length=500), AfterValidator(_path)]
 EnvName = Annotated[str, Field(max_length=200, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 Text = Annotated[str, Field(max_length=10_000, pattern=r"^[^\x00]*$")]
+# What no database stores must not come in.
+Plain = Annotated[str, Field(pattern=r"^[^\x00-\x1f]*$")]
+SecretName = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f]+$")]
 
 
 class _Model(BaseModel):
@@ -117,9 +120,9 @@ class Stage(StrEnum):
 class StepOutput(_Model):
     """An output that a step of a run has stored. `file` is what a single file is to be called."""
 
-    run: str = Field(min_length=1, max_length=64)
-    step: str = Field(min_length=1, max_length=200)
-    output: str = Field(default="model", min_length=1, max_length=200)
+    run: Plain = Field(min_length=1, max_length=64)
+    step: Plain = Field(min_length=1, max_length=200)
+    output: Plain = Field(default="model", min_length=1, max_length=200)
     file: str = Field(default="", max_length=100, pattern=r"^([A-Za-z0-9_][A-Za-z0-9._-]*)?$")
 
 
@@ -187,20 +190,20 @@ class Definition(_Model):
 
     name: ServiceName
     description: Text = ""
-    model: str = Field(default="", max_length=400)
+    model: Plain = Field(default="", max_length=400)
     output: StepOutput | None = None
-    image: str = Field(default="", max_length=400)
+    image: Plain = Field(default="", max_length=400)
     command: tuple[Annotated[str, Field(max_length=10_000, pattern=r"^[^\x00]*$")], ...] = Field(
         default=(), max_length=200
     )
     port: int = Field(default=0, ge=0, le=65535)
     health: UrlPath | None = None
-    framework: str = Field(default="", max_length=40)
+    framework: Plain = Field(default="", max_length=40)
     env: dict[EnvName, Text] = Field(default_factory=dict, max_length=200)
-    secrets: dict[EnvName, Annotated[str, Field(max_length=200)]] = Field(default_factory=dict, max_length=50)
-    on: str = Field(default="", max_length=63)
+    secrets: dict[EnvName, SecretName] = Field(default_factory=dict, max_length=50)
+    on: Plain = Field(default="", max_length=63)
     stage: Stage = Stage.PRODUCTION
-    flavor: str = Field(default="", max_length=30)
+    flavor: Plain = Field(default="", max_length=30)
     resources: ResourceRequest = ResourceRequest()
     replicas: Replicas = Replicas()
     scale: Scale = Scale()

@@ -12,6 +12,7 @@ import httpx
 import yaml
 
 from atelier_cli import exits
+from atelier_cli.demo_service import service_name
 from tests.atelier_cli.conftest import Shell
 from tests.harness.control_plane import ControlPlane
 
@@ -96,8 +97,20 @@ def test_what_fails_says_why(shell: NewShell) -> None:
     assert wrong.returncode == exits.USAGE
     assert "replicas" in wrong.stderr
     assert anna.run("service", "deploy", "nowhere.service.yaml").returncode == exits.USAGE
+    (anna.home / "digits.onnx").write_bytes(bytes(range(128, 256)))
+    binary = anna.run("service", "deploy", str(anna.home / "digits.onnx"))
+    assert binary.returncode == exits.USAGE and "model register" in binary.stderr
     assert anna.run("service", "deploy", "models:/nothing/3").returncode == exits.FAILED
     assert anna.run("service", "show", "nothing").returncode == exits.FAILED
+
+
+def test_the_demos_service_has_another_name_on_another_back_end(shell: NewShell) -> None:
+    anna = shell()
+    assert service_name(anna.client, anna.name, "cluster") == "digits"
+    assert anna.run("service", "deploy", str(write(anna, "digits")), "--no-wait", "--no-key").returncode == exits.OK
+    assert service_name(anna.client, anna.name, "local") == "digits"
+    assert service_name(anna.client, anna.name, "cluster") == "digits-cluster"
+    assert anna.run("service", "delete", "digits", "--yes").returncode == exits.OK
 
 
 def test_keys_are_made_listed_and_revoked(shell: NewShell) -> None:

@@ -28,6 +28,7 @@ class World:
     """A service, and an engine that does what it is told when the test lets time pass."""
 
     gateway: bool = True
+    deaf: bool = False
     now: datetime = BEGIN
     view: ServiceView = field(default_factory=lambda: ServiceView("run", State.QUEUED))
     broken: set[int] = field(default_factory=set)
@@ -68,7 +69,7 @@ class World:
             for one in revision.attempts:
                 self._engine(revision.number, one)
         # What is changed now the gateway hears of afterwards.
-        sight = self._sight(confirmed=True if self.gateway else None)
+        sight = self._sight(confirmed=not self.deaf if self.gateway else None)
         for _ in range(100):
             commands = decide(self.view, sight)
             if not commands or self.removed:
@@ -228,6 +229,34 @@ def test_requests_under_way_hold_an_old_replica_for_its_grace_only() -> None:
     while world.revision(1).state is not State.STOPPED:
         world.pass_time()
     assert 5 <= (world.now - ended).total_seconds() <= 9
+
+
+def test_what_a_gateway_that_cannot_be_told_still_calls_is_there() -> None:
+    world = World()
+    world.deploy()
+    world.settle()
+    world.deaf = True
+    world.deploy()
+    world.settle(30)
+    assert world.states() == [State.STOPPING, State.RUNNING]
+    assert [one.alive for one in world.revision(1).attempts] == [True]
+    world.deaf = False
+    world.settle()
+    assert world.states() == [State.STOPPED, State.RUNNING]
+
+
+@pytest.mark.parametrize("wanted", ["run", "stop"])
+def test_a_gateway_that_never_answers_holds_nothing_for_ever(wanted: str) -> None:
+    world = World()
+    world.deploy()
+    world.settle()
+    world.deaf = True
+    world.deploy()
+    world.settle(4)
+    world.view = replace(world.view, wanted=wanted)
+    world.pass_time(10 if wanted == "stop" else 620)
+    world.settle(3)
+    assert not any(one.alive for one in world.revision(1).attempts)
 
 
 def test_a_failed_rollout_leaves_the_old_one_alone() -> None:

@@ -55,6 +55,11 @@ def test_a_file_says_what_is_needed_and_its_name_is_the_services() -> None:
         ({"model": "models:/a/1", "limits": {"rate": float("inf")}}, "limits.rate: .* finite"),
         ({"model": "models:/a/1", "limits": {"burst": 10**400}}, "limits.burst: .* less"),
         ({"model": "models:/a/1", "name": "A b"}, "not a name for a service"),
+        ({"image": "python\0", "command": ["x"]}, "image: String should match"),
+        ({"output": {"run": "r", "step": "s\0"}}, "output.step: String should match"),
+        ({"model": "models:/a/1", "flavor": "\0"}, "flavor: String should match"),
+        ({"model": "models:/a/1", "on": "\0"}, "on: String should match"),
+        ({"model": "models:/a/1", "secrets": {"TOKEN": "a\0b"}}, "secrets.TOKEN: String should match"),
     ],
 )
 def test_what_is_wrong_is_named(raw: dict[str, Any], said: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import tarfile
 from pathlib import Path
@@ -11,20 +12,19 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from atelier_core.errors import Conflict, Invalid, NotFound
+from atelier_core.errors import BackendUnavailable, Conflict, Invalid, NotFound
 from atelier_hub.artifacts.store import ArtifactStore
 from atelier_hub.artifacts.sweep import Sweep
 from atelier_hub.artifacts.tars import Member
 from atelier_hub.auth import Actor
-from atelier_hub.clients.mlflow import MlflowClient
+from atelier_hub.clients.mlflow import REFUSED, MlflowClient
 from atelier_hub.db import Database
-from atelier_hub.features.registry import mirror, service
+from atelier_hub.features.registry import service
 from atelier_hub.features.registry.accounts import Accounts
 from atelier_hub.features.registry.folders import describe, unpack
 from atelier_hub.features.registry.mirror import Mirror
 from atelier_hub.features.registry.registering import Origin, insert_version, version_row
 from atelier_hub.features.registry.service import Uses
-from atelier_hub.features.registry.store import WorkspaceRow
 from atelier_hub.http.paging import Paging
 
 ANNA = Actor("anna")
@@ -203,35 +203,41 @@ def test_a_tar_that_was_cut(contents: ArtifactStore) -> None:
         unpack(contents, stored.digest, "folder", "model")
 
 
-class _Spoiled(Mirror):
-    """The mirror, with something in the project `anna` that it cannot take over."""
-
-    seen: list[str]
+class TornMirror(Mirror):
+    """Two workspaces cannot be looked at: what is in one is refused, what is in the other nobody expected."""
 
     def refresh(self, project: str) -> None:
-        self.seen.append(project)
+        """Say which were looked at."""
         if project == "anna":
-            raise ValueError("a version whose number is no number")
+            raise ValueError("unexpected")
+        if project == "ben":
+            raise BackendUnavailable("MLflow refused it.", code=REFUSED)
+        self.loop.call_soon_threadsafe(self.seen.set)
+
+    loop: asyncio.AbstractEventLoop
+    seen: asyncio.Event
 
 
-async def test_what_somebody_wrote_keeps_no_other_project_waiting(
-    versions: Database, contents: ArtifactStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(mirror, "EVERY", 0.01)
-    with versions.write() as session:
-        session.add_all(WorkspaceRow(name=name, nonce="0") for name in ("anna", "ben"))
-    client = MlflowClient("http://127.0.0.1:9", "")
-    found = _Spoiled(versions, contents, client, Accounts(client, versions, b"key"), 1024)
-    found.seen = []
-    found.notice("anna")
-    found.notice("ben")
-    task = asyncio.create_task(found.run())
+class TornAccounts(Accounts):
+    """What a deleted project left does not go away."""
+
+    def remove_left(self) -> int:
+        """Refused."""
+        raise BackendUnavailable("MLflow refused it.", code=REFUSED)
+
+
+async def test_one_workspace_keeps_no_other_from_being_looked_at(db: Database, contents: ArtifactStore) -> None:
+    client = MlflowClient("", "")
+    mirror = TornMirror(db, contents, client, TornAccounts(client, db, b"key"), 1024)
+    mirror.loop, mirror.seen = asyncio.get_running_loop(), asyncio.Event()
+    for project in ("anna", "ben", "zoe"):
+        mirror.notice(project)
+    running = asyncio.create_task(mirror.run())
     try:
         async with asyncio.timeout(20):
-            while found.seen.count("ben") < 3:
-                await asyncio.sleep(0.01)
+            await mirror.seen.wait()
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
         client.close()
-    assert found.seen[:4] == ["anna", "ben", "anna", "ben"]

@@ -17,7 +17,7 @@ import httpx
 from atelier_core.errors import BackendUnavailable, Conflict, Invalid, NotFound
 
 ADMIN = "atelier"
-REFUSED, UNAVAILABLE = "mlflow_refused", "mlflow_unavailable"
+REFUSED, AWAY = "mlflow_refused", "mlflow_unavailable"
 _V2, _V3 = "api/2.0/mlflow", "api/3.0/mlflow"
 _ARTIFACTS = "api/2.0/mlflow-artifacts/artifacts"
 _BATCH = 100  # parameters or tags in one call; metrics may be a thousand
@@ -354,6 +354,6 @@ def unavailable() -> BackendUnavailable:
     """It does not answer now."""
     return BackendUnavailable(
         "MLflow does not answer now; it may still be being installed, or is starting again.",
-        code=UNAVAILABLE,
+        code=AWAY,
         hint="Try again in a minute. `atelier status` says what it does. Runs and what is served go on without it.",
     )

@@ -66,7 +66,7 @@ def is_ready(node: Manifest) -> bool:
 
 
 def check_quota(quotas: Iterable[Manifest], pod_spec: Manifest, count: int) -> None:
-    """`QuotaExceeded` unless all `count` pods fit: a gang must not start in part."""
+    """`QuotaExceeded` unless all `count` pods fit: a workload must not start in part."""
     needs: Counter[str] = Counter({"pods": count, "count/pods": count})
     for kind, prefixes in (("requests", ("requests.", "")), ("limits", ("limits.",))):
         for name, amount in demand(pod_spec, kind).items():
@@ -76,8 +76,9 @@ def check_quota(quotas: Iterable[Manifest], pod_spec: Manifest, count: int) -> N
         for name in hard.keys() & needs.keys():
             left = quantity(hard[name]) - quantity(used.get(name, "0"))
             if needs[name] > left:
+                who = f"Its {count} replicas need" if count > 1 else "It needs"
                 raise QuotaExceeded(
-                    f"Its {count} replicas need {needs[name]:g} {name}; the project's quota has {max(left, 0):g} left.",
+                    f"{who} {needs[name]:g} {name}; the project's quota has {max(left, 0):g} left.",
                     hint="Wait until other work of the project ends, ask for less, or for a larger quota.",
                 )
 

@@ -89,8 +89,8 @@ class Starter:
             await self._make_secrets(build)
 
     async def _check_quota(self, build: Build) -> None:
-        """A gang starts whole or not at all; the API would let a Job in and then refuse some of its pods."""
-        if not is_gang(build.spec):
+        """A gang starts whole or not at all; the API would let a Job or Deployment in and then refuse its pods."""
+        if not is_gang(build.spec) and build.spec.kind != "service":
             return
         namespace = namespace_of(self._options, build.spec.project)
         try:
@@ -99,7 +99,8 @@ class Starter:
             raise explain(error, "read the project's quota") from error
         for runner in runners(build):
             if quotas and not await self._find(runner):
-                check_quota(quotas, runner["spec"]["template"]["spec"], runner["spec"]["completions"])
+                wanted = runner["spec"]
+                check_quota(quotas, wanted["template"]["spec"], wanted.get("completions") or wanted["replicas"])
 
     async def _create(self, manifest: Object) -> Object | None:
         """Create it; returns what is already there under its name, which must be the same workload's."""

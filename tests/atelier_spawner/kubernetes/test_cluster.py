@@ -145,6 +145,11 @@ async def test_quota(rig: Rig) -> None:
     with pytest.raises(QuotaExceeded, match="3 replicas"):
         await rig.start(backend, gang)
     assert rig.cluster.get("jobs", "-n", rig.namespace)["items"] == []
+    service = rig.spec(*SHELL, "sleep 600", kind="service", role={"ports": (Port(name="http", port=0),)})
+    with pytest.raises(QuotaExceeded, match="It needs 1"):
+        await rig.start(backend, service)
+    rig.handles.append(Handle(workload=service.id, data={"namespace": rig.namespace}))
+    assert rig.cluster.get("deployments", "-n", rig.namespace)["items"] == []
     await backend.stop(rig.handles[0], 1)
     await rig.start(backend, second)
 

@@ -10,7 +10,8 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from sqlalchemy import select
@@ -18,11 +19,11 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from atelier_core.dataset import MAX_FILES
-from atelier_core.errors import BackendUnavailable, Invalid, NotFound
+from atelier_core.errors import BackendUnavailable, Invalid, NotFound, TooLarge
 from atelier_core.registry import PRODUCTION, workspace_name
 from atelier_hub.artifacts.store import ArtifactStore
 from atelier_hub.artifacts.tars import Member
-from atelier_hub.clients.mlflow import UNAVAILABLE, Account, MlflowClient, model_of
+from atelier_hub.clients.mlflow import AWAY, Account, MlflowClient, model_of
 from atelier_hub.db import Database, emit
 from atelier_hub.features.projects import service as projects
 from atelier_hub.features.registry import store
@@ -53,7 +54,6 @@ class Mirror:
         self._lock = threading.Lock()
         self._active: dict[str, float] = {}
         self._new: set[str] = set()
-        self._failed: dict[str, str] = {}
 
     def notice(self, project: str) -> None:
         """Somebody is at work in this project."""
@@ -68,25 +68,39 @@ class Mirror:
                     self._new.add(event["project"])
                 elif event["kind"] == "project.deleted":
                     self._active.pop(event["subject"], None)
-                    self._failed.pop(event["subject"], None)
                     self._new.discard(event["subject"])
 
     async def run(self) -> None:
         """Look now and then, for as long as the control plane runs."""
         await asyncio.to_thread(self._look_around)
         while True:
-            pause = EVERY
             try:
-                await asyncio.to_thread(self._accounts.remove_left)
-                await asyncio.to_thread(self._receive_new)
-                for project in self._projects():
-                    await asyncio.to_thread(self._refresh_safely, project)
+                well = [await self._safely(what, work) for what, work in self._work()]
+                pause = EVERY if all(well) else _BACK_OFF
             except BackendUnavailable:
                 pause = _BACK_OFF
-            except Exception:  # what failed once must not end it for good
-                log.exception("MLflow could not be looked at")
-                pause = _BACK_OFF
             await asyncio.sleep(pause)
+
+    def _work(self) -> Iterator[tuple[str, Callable[[], object]]]:
+        yield "What deleted projects left", self._accounts.remove_left
+        yield "New projects", self._receive_new
+        for project in self._projects():
+            yield f"Project {project}", partial(self.refresh, project)
+
+    @staticmethod
+    async def _safely(what: str, work: Callable[[], object]) -> bool:
+        """Whether it went well: what is wrong with one workspace keeps no other from being looked at."""
+        try:
+            await asyncio.to_thread(work)
+        except BackendUnavailable as error:
+            if error.code == AWAY:
+                raise  # for all of them
+            log.warning("%s could not be looked after at MLflow: %s", what, error)
+        except Exception:
+            log.exception("%s could not be looked after at MLflow", what)
+        else:
+            return True
+        return False
 
     def _look_around(self) -> None:
         """At the start: projects without a workspace, and versions whose content is not here yet."""
@@ -112,19 +126,6 @@ class Mirror:
         with self._lock:
             self._active = {project: at for project, at in self._active.items() if at > old}
             return sorted(self._active)
-
-    def _refresh_safely(self, project: str) -> None:
-        """What somebody wrote into one project keeps no other one waiting; raises only while MLflow is away."""
-        try:
-            self.refresh(project)
-            self._failed.pop(project, None)
-        except Exception as error:
-            if isinstance(error, BackendUnavailable) and error.code == UNAVAILABLE:
-                raise
-            said = f"{type(error).__name__}: {error}"
-            if self._failed.get(project) != said:  # once, not each second
-                log.exception("What is at MLflow in the project %s could not be taken over", project)
-            self._failed[project] = said
 
     def refresh(self, project: str) -> None:
         """Take over what is new at MLflow. Blocking."""
@@ -224,7 +225,7 @@ class Mirror:
         for row in rows:
             try:
                 folder = describe(self._contents, list(self._fetch(account, row)))
-            except (Invalid, NotFound) as error:
+            except (Invalid, NotFound, TooLarge) as error:
                 self._finish(row, FAILED, error.message, None)
             else:
                 self._finish(row, READY, "", folder)

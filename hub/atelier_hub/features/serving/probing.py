@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from atelier_core.backend import Endpoints
-from atelier_core.errors import AtelierError
+from atelier_core.errors import AtelierError, BackendUnavailable
 from atelier_core.rollout import Probe
 from atelier_hub.context import Context
 from atelier_hub.engine.driver import Driver
@@ -21,6 +21,7 @@ from atelier_hub.features.serving.plan import PORT
 
 log = logging.getLogger(__name__)
 
+NOT_READY = "not_ready"  # a back end's word for: it is there, but does not answer
 SECONDS = 2.0
 AGAIN_SECONDS = 5.0
 _FAST_SECONDS = 0.2
@@ -32,11 +33,12 @@ _LOG = "main-0"
 
 @dataclass(frozen=True)
 class Asked:
-    """A replica that runs: where its health is, and whether it was ready when it was looked at last."""
+    """A replica that runs: where its health is, whether it was ready when it was looked at last, and where it was."""
 
     attempt: Attempt
     health: str
     ready: bool
+    url: str = ""
 
 
 @dataclass
@@ -108,7 +110,7 @@ class Prober:
     async def _ask(self, asked: Asked, record: _Record) -> None:
         loop = asyncio.get_running_loop()
         before = record.probe
-        url = await self._answer(asked)
+        url = await self._answer(asked, (before.url if before is not None else "") or asked.url)
         if url:
             record.failures, record.failing_since, record.was_ready = 0, None, True
             record.probe = Probe(url, True)
@@ -122,24 +124,35 @@ class Prober:
         if record.probe != before:
             self._changed()
 
-    async def _answer(self, asked: Asked) -> str:
-        """Where the replica is, if it is ready."""
-        attempt = asked.attempt
-        backend = self._context.get(Driver).backends.get(attempt.backend)
-        if not isinstance(backend, Endpoints):
-            return ""
+    async def _answer(self, asked: Asked, known: str) -> str:
+        """Where the replica is, if it is ready; `known` is where it was."""
         try:
+            url = await self._place(asked.attempt, known)
+            if not url:
+                return ""
             async with asyncio.timeout(SECONDS):
-                url = await backend.endpoint(attempt.handle, PORT)
                 # Its body is nobody's business, and may have no end.
                 async with self._http.stream("GET", url + (asked.health or "/")) as answer:
                     good = answer.is_success if asked.health else answer.status_code < 500
         except (AtelierError, httpx.HTTPError, TimeoutError):
             return ""
         except Exception:
-            log.exception("Replica %s could not be asked for its health", attempt.id)
+            log.exception("Replica %s could not be asked for its health", asked.attempt.id)
             return ""
         return url if good else ""
+
+    async def _place(self, attempt: Attempt, known: str) -> str:
+        """Where its back end has it. One that is away says nothing about the replica, which may well go on serving."""
+        backend = self._context.get(Driver).backends.get(attempt.backend)
+        if not isinstance(backend, Endpoints):
+            return ""
+        try:
+            async with asyncio.timeout(SECONDS):
+                return await backend.endpoint(attempt.handle, PORT)
+        except BackendUnavailable as error:
+            return "" if error.code == NOT_READY else known
+        except TimeoutError:
+            return known
 
     async def _read(self, attempt: Attempt) -> None:
         words = ""

@@ -280,7 +280,8 @@ def _find(session: Session, row: store.ServiceRow, view: ServiceView) -> Found:
                 continue
             attempt = attempts.get_attempt(session, one.attempt)
             if attempt is not None and ask:
-                running[one.attempt] = Asked(attempt, _health(session, row.id, revision.number), one.ready)
+                health = _health(session, row.id, revision.number)
+                running[one.attempt] = Asked(attempt, health, one.ready, one.url)
             elif attempt is not None:
                 silent[one.attempt] = attempt
     return Found(row.id, f"{row.project}/{row.name}", view, running, silent)
