@@ -140,7 +140,7 @@ def test_a_run_is_found_by_its_file(notebook: Notebook, ada: httpx.Client) -> No
         assert found(path=[path, "test.pipeline"], document="the same") == made[path][::-1]
         assert found(path=path, document="another") == []
     assert set(found(document="the same")) == {*made[paths[0]], *made[paths[1]]}
-    assert found(path="test.pipeline") == []
+    assert found(path="test.pipeline", document="the same") == []
     assert ada.get("/api/projects/ada/runs", params={"path": "a\0b"}).status_code == 422
     named = run(ada, f"/{paths[1]}").json()
     assert named["name"] == "test" and found(path=paths[1], limit=1) == [named["id"]]

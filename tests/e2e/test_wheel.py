@@ -27,7 +27,7 @@ def run(*command: str, cwd: Path, env: dict[str, str] | None = None) -> str:
 
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Both distributions, made from what Git tracks; what an earlier build left is not there."""
+    """The distributions, made from what Git tracks; what an earlier build left is not there."""
     folder = tmp_path_factory.mktemp("wheel")
     source, dist = folder / "source", folder / "dist"
     tracked = run("git", "ls-files", "--cached", "--others", "--exclude-standard", "-z", cwd=ROOT).split("\0")
@@ -35,7 +35,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if (ROOT / name).is_file():
             (source / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, source / name)
-    for project in (source, source / "hub/sdk"):
+    for project in (source, source / "hub/sdk", source / "hub/serve"):
         # The build's own requirements are in this environment, at the versions of the lock file.
         run(UV, "build", "--quiet", "--no-build-isolation", "--python", sys.executable, "--out-dir", str(dist),
             cwd=project, env=os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"})  # fmt: skip

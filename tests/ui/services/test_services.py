@@ -52,7 +52,7 @@ async def test_deployed_from_the_model_and_asked(lab: Lab, model: str) -> None:
     await expect(dialog).to_contain_text("This version is not approved")
     await dialog.get_by_label("Name").fill(name)
     await dialog.get_by_role("button", name="Deploy", exact=True).click()
-    await expect(dialog.locator(".at-Progress")).to_contain_text("The revision was stored")
+    await expect(dialog.locator(".at-Progress")).to_contain_text("Revision 1")
     await expect(page.locator(".at-Service")).to_be_visible(timeout=VERY_SLOW)
     await expect(page.get_by_role("region", name="Replicas")).to_contain_text("answers")
 
