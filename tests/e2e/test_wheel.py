@@ -82,7 +82,7 @@ def installed(python: Path, tmp_path: Path) -> Iterator[Installation]:
 
 def test_a_wheel_gives_the_whole_product_without_node(installed: Installation) -> None:
     assert all(shutil.which(name, path=installed.env["PATH"]) is None for name in NODE[:3])
-    started = installed.up("--port", str(free_port()), "--admin", "ada")
+    started = installed.up("--port", str(free_port()), "--admin", "ada", "--no-mlflow")
     # Nothing was fetched for the proxy: it is in the wheel.
     assert not (Path(installed.env["HOME"]) / ".cache/atelier").exists()
     with Browser(started["url"]) as browser:
