@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atelier_core import rollout
-from atelier_core.rollout import Load, Place, Probe, ReplicaView, RevisionView, ServiceView, Sight, begin, decide
+from atelier_core.rollout import begin, decide
 from atelier_core.service import MOVES, Definition, check_move, validate
+from atelier_core.service_view import Load, Place, Probe, ReplicaView, RevisionView, ServiceView, Sight
 from atelier_core.states import Reason, State
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)

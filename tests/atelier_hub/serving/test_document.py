@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from atelier_core.rollout import Place, RevisionView, ServiceView
 from atelier_core.routing import ServiceRoute
 from atelier_core.service import validate
+from atelier_core.service_view import Place, RevisionView, ServiceView
 from atelier_core.states import State
 from atelier_hub.features.serving.traffic import route
 

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from atelier_core.rollout import Place, RevisionView, ServiceView
 from atelier_core.routing import LATENCY_BOUNDS, GatewayStats, TargetStats
 from atelier_core.service import Stage
+from atelier_core.service_view import Place, RevisionView, ServiceView
 from atelier_core.states import State
 from atelier_hub.features.serving import store
 from atelier_hub.features.serving.store import BUCKET_SECONDS, CountRow, FigureRow

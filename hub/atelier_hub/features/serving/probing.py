@@ -12,7 +12,7 @@ import httpx
 
 from atelier_core.backend import Endpoints
 from atelier_core.errors import AtelierError, BackendUnavailable
-from atelier_core.rollout import Probe
+from atelier_core.service_view import Probe
 from atelier_hub.context import Context
 from atelier_hub.engine.driver import Driver
 from atelier_hub.engine.reading import last_words

@@ -17,8 +17,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from atelier_core.errors import AtelierError
-from atelier_core.rollout import Load, ServiceView, Sight, decide
+from atelier_core.rollout import decide
 from atelier_core.routing import GatewayStats, TargetStats
+from atelier_core.service_view import Load, ServiceView, Sight
 from atelier_core.states import State
 from atelier_hub.clients.gateway import GatewayClient
 from atelier_hub.context import Context

@@ -12,8 +12,9 @@ from sqlalchemy.orm import Session
 
 from atelier_core import rollout
 from atelier_core.errors import Conflict, Forbidden, Invalid, NotFound
-from atelier_core.rollout import Command, MoveRevision, Place, RevisionView, ServiceView
+from atelier_core.rollout import Command, MoveRevision
 from atelier_core.service import Definition, Stage
+from atelier_core.service_view import Place, RevisionView, ServiceView
 from atelier_core.states import State
 from atelier_hub.artifacts.store import ArtifactStore
 from atelier_hub.auth import Access

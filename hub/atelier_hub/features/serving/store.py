@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 from sqlalchemy import BigInteger, ForeignKey, ForeignKeyConstraint, Index, String, Text, delete, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from atelier_core.rollout import Place, ReplicaView, RevisionView, ServiceView
 from atelier_core.service import Definition
+from atelier_core.service_view import Place, ReplicaView, RevisionView, ServiceView
 from atelier_core.states import FINAL, Reason, State
 from atelier_hub.db import Base, Driven, Versioned, now, table_of
 from atelier_hub.engine.store import AttemptRow

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from atelier_core.rollout import Place, RevisionView, ServiceView
 from atelier_core.routing import Key, Replica, Routes, ServiceRoute, Target
 from atelier_core.service import Stage
+from atelier_core.service_view import Place, RevisionView, ServiceView
 from atelier_core.states import State
 from atelier_hub.db import now
 from atelier_hub.features.serving.store import KeyRow, RoutesRow

@@ -8,8 +8,9 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from atelier_core import rollout
-from atelier_core.rollout import Command, Place
+from atelier_core.rollout import Command
 from atelier_core.service import check_move
+from atelier_core.service_view import Place
 from atelier_core.states import Reason, State
 from atelier_hub.db import emit, now
 from atelier_hub.db.move import PAST_TENSE
