@@ -44,6 +44,8 @@ def _deploy(session: Session, run: Run) -> Service:
     """The model of this run as a new version, serving instead of the one before; asleep while nobody asks."""
     client, project = session.client, session.project
     version = _register(session, run)
+    if not version.approved:
+        client.models.approve(project, NAME, version.number, note="The demo's own.")
     name = service_name(client, project, run.on)
     definition = {
         "name": name,

@@ -20,6 +20,7 @@ def test_the_demo_ends_in_a_service_that_answers(spare: Installation, tmp_path: 
     told = atelier(spare, tmp_path, "demo", "--to", str(tmp_path / "demo"))
     asked, said = re.findall(r"Asked about a handwritten (\d), it says (\d)\.", told)[0]
     assert asked == said
+    assert "True" in atelier(spare, tmp_path, "model", "versions", "digits")
     url = re.findall(r"answers at (\S+)", told)[0]
     assert httpx.get(url).status_code == 401
     key = json.loads(atelier(spare, tmp_path, "service", "key", "create", "others", "--json"))["secret"]
