@@ -15,8 +15,10 @@ from traitlets import Unicode, default
 
 from atelier_core.errors import AtelierError
 from atelier_spawner.notebooks.folders import Folders
+from atelier_spawner.notebooks.kernels import write_kernels
 from atelier_spawner.notebooks.membership import check_member
 from atelier_spawner.notebooks.process import Process
+from atelier_templates.images import load_images
 
 
 def extension_config() -> str:
@@ -29,6 +31,9 @@ class LocalNotebookSpawner(LocalProcessSpawner):
     """A person's server in a folder of their own; with several people under a uid of their own."""
 
     data_dir = Unicode(help="The platform's data folder.").tag(config=True)
+    cache_dir = Unicode(help="Where the environments of images are; empty: notebooks have no kernels of images.").tag(
+        config=True
+    )
     one_person = Unicode(help="Why only one person can be served; empty when several can.").tag(config=True)
 
     process: Process | None = None
@@ -62,6 +67,9 @@ class LocalNotebookSpawner(LocalProcessSpawner):
         env |= {"ATELIER_USER_DIR": str(personal), "ATELIER_PROJECT_DIR": str(shared)}
         env["ATELIER_PROJECT"] = self.project
         env["JUPYTER_CONFIG_PATH"] = os.pathsep.join(filter(None, [extension_config(), env.get("JUPYTER_CONFIG_PATH")]))
+        if self.cache_dir:
+            kernels = str(write_kernels(Path(self.cache_dir), load_images()))
+            env["JUPYTER_PATH"] = os.pathsep.join(filter(None, [kernels, env.get("JUPYTER_PATH")]))
         return env
 
     def get_args(self) -> list[str]:
