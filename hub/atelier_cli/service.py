@@ -13,6 +13,7 @@ from rich.table import Table
 from atelier_cli import exits
 from atelier_cli.session import Session, command_options
 from atelier_core.errors import Invalid
+from atelier_core.model_servers import MODEL_SERVERS
 from atelier_core.service import SUFFIX, parse, validate
 from atelier_core.template import parse_duration
 from atelier_sdk.services import Service
@@ -27,12 +28,15 @@ def service() -> None:
 
 
 @service.command("deploy")
-@click.argument("source", metavar="FILE|MODEL|RUN")
+@click.argument("source", metavar="FILE|MODEL|RUN|DATASET")
 @click.option("--name", help="What the service is called; default: the file's, the model's or the output's name.")
 @click.option("--stage", type=_STAGES, help="Default: production. Others are reached by a header only.")
 @click.option("--on", metavar="NAME", help="The back end, e.g. local or cluster; default: the project's.")
 @click.option("--replicas", metavar="N|MIN:MAX", help="How many; with a MIN of 0 it sleeps when nobody asks.")
 @click.option("--flavor", help="What one replica may have.")
+@click.option("--server", type=click.Choice(MODEL_SERVERS), help="A model server of others; on a cluster only.")
+@click.option("--image", help="Another image than the one that the framework or server has.")
+@click.option("--argument", "arguments", multiple=True, metavar="TEXT", help="An argument of the server; repeatable.")
 @click.option("--canary", type=click.FloatRange(0, 100), metavar="PERCENT", help="Try it with a part of the traffic.")
 @click.option("--public", is_flag=True, help="Anybody may call it, without a key.")
 @click.option("--key/--no-key", default=None, help="Make a key for it; default: with the first deployment.")
@@ -40,7 +44,11 @@ def service() -> None:
 @command_options
 def deploy_command(session: Session, source: str, *, key: bool | None, wait: bool, **options: Any) -> int:
     """Deploy a FILE (NAME.service.yaml), a registered MODEL (models:/digits/3, models:/digits@production) or what a RUN
-    left (run:RUN/STEP or run:RUN/STEP/OUTPUT)."""
+    left (run:RUN/STEP or run:RUN/STEP/OUTPUT).
+
+    Triton and vLLM (--server, on a cluster) take those too, and dataset:NAME@VERSION; vLLM also repository:OWNER/MODEL,
+    which it fetches itself.
+    """
     definition = _definition(source, options)
     services = session.client.services
     found = services.deploy(session.project, definition)
@@ -69,6 +77,11 @@ def _definition(source: str, options: dict[str, Any]) -> dict[str, Any]:
         raw: dict[str, Any] = {"name": _as_name(name), "model": source}
     elif source.startswith("run:"):
         raw = _of_run(source)
+    elif source.startswith("dataset:"):
+        raw = {"name": _as_name(source.removeprefix("dataset:").partition("@")[0]), "dataset": source}
+    elif source.startswith("repository:"):
+        repository = source.removeprefix("repository:")
+        raw = {"name": _as_name(repository.rpartition("/")[2]), "repository": repository}
     else:
         path = Path(source)
         if not path.is_file():
@@ -107,7 +120,10 @@ def _as_name(text: str) -> str:
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:
-    given = {name: options[name] for name in ("name", "stage", "on", "flavor") if options[name]}
+    named = ("name", "stage", "on", "flavor", "server", "image")
+    given: dict[str, Any] = {name: options[name] for name in named if options[name]}
+    if options["arguments"]:
+        given["arguments"] = list(options["arguments"])
     if options["public"]:
         given["public"] = True
     if options["replicas"]:

@@ -56,7 +56,10 @@ class Output(_Frozen):
 
 
 class Role(_Frozen):
-    """Replicas that are alike. Command items may hold `${ATELIER_…}`; the shim fills them in, no shell is used."""
+    """Replicas that are alike. Command items may hold `${ATELIER_…}`; the shim fills them in, no shell is used.
+
+    `health` is a path at the first port that answers 200 when a service's replica is ready; empty: that it listens.
+    """
 
     name: str = "main"
     count: int = Field(default=1, ge=1, le=1000)
@@ -66,6 +69,7 @@ class Role(_Frozen):
     secret_env: dict[str, str] = Field(default_factory=dict, repr=False)
     resources: Resources = Resources()
     ports: tuple[Port, ...] = ()
+    health: str = ""
 
 
 class Topology(StrEnum):

@@ -138,3 +138,18 @@ def test_the_replica_stops_with_its_service(shell: NewShell, platform: ControlPl
     until(lambda: not folder.exists())
     with httpx.Client() as http:
         assert http.get(f"{platform.url}/api/health").status_code == 200
+
+
+def test_model_servers_of_others_are_for_clusters_and_say_so(shell: NewShell, tmp_path: Path) -> None:
+    anna = shell()
+    for words in (("repository:Qwen/Qwen3-0.6B", "--server", "vllm"), ("dataset:models@1", "--server", "triton")):
+        if words[0].startswith("dataset:"):
+            (anna.home / "config.pbtxt").write_text("name: 'reader'")
+            assert anna.run("dataset", "add", "models", str(anna.home / "config.pbtxt")).returncode == exits.OK
+        refused = anna.run("service", "deploy", *words)
+        assert refused.returncode != exits.OK
+        assert f"{words[-1]} runs on a cluster only" in refused.stderr
+        assert "Traceback" not in refused.stderr
+    alone = anna.run("service", "deploy", "repository:Qwen/Qwen3-0.6B")
+    assert "repository is for a server" in alone.stderr
+    assert not list(anna.client.services.list(anna.name))

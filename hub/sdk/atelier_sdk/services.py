@@ -14,6 +14,7 @@ from pydantic import Field
 from atelier_sdk.errors import AtelierError
 from atelier_sdk.models import Answer
 from atelier_sdk.resources import Resource, path_of
+from atelier_sdk.rows import tensors
 from atelier_sdk.streams import read_text
 
 _LOOK_SECONDS = 0.5
@@ -214,6 +215,11 @@ class Services(Resource):
         url = f"{self.address(service, model=True)}/infer"
         answer = self._transport.request("POST", url, json={"inputs": [*map(dict, inputs)]}, idempotent=True).json()
         return {output["name"]: output for output in answer["outputs"]}
+
+    def predict(self, service: Service, rows: Any) -> list[Any]:
+        """The answers to rows, a data frame or an array: what `predict` of the model said."""
+        answers = self.infer(service, tensors(rows))
+        return list((answers.get("predict") or next(iter(answers.values())))["data"])
 
     def address(self, service: Service, *, model: bool = False) -> str:
         """Where the service is called, with scheme and host: those of the platform where it does not say its own."""
