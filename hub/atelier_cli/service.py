@@ -10,7 +10,7 @@ from typing import Any
 import click
 from rich.table import Table
 
-from atelier_cli import exits
+from atelier_cli import exits, usage
 from atelier_cli.session import Session, command_options
 from atelier_core.errors import Invalid
 from atelier_core.service import SUFFIX, parse, validate
@@ -171,6 +171,9 @@ def show_command(session: Session, name: str) -> int:
         session.out.text(found.message)
     session.out.rows(found.traffic, _TRAFFIC, empty="No traffic.")
     session.out.rows(services.replicas(project, name), ("id", "state", "ready", "reason"), empty="No replica.")
+    rows = [(row.replica, row) for row in services.usage(project, name)]
+    if rows:
+        usage.show(session, rows, of="replica", empty="")
     columns = ("number", "state", "reason", "source", "created_at", "created_by")
     session.out.rows(services.revisions(project, name), columns, empty="Nothing was deployed.")
     _show_figures(session, services.stats(project, name))
