@@ -33,6 +33,7 @@ def service() -> None:
 @click.option("--on", metavar="NAME", help="The back end, e.g. local or cluster; default: the project's.")
 @click.option("--replicas", metavar="N|MIN:MAX", help="How many; with a MIN of 0 it sleeps when nobody asks.")
 @click.option("--flavor", help="What one replica may have.")
+@click.option("--cpu-target", type=float, metavar="PERCENT", help="More replicas when they use more CPU than this.")
 @click.option("--canary", type=click.FloatRange(0, 100), metavar="PERCENT", help="Try it with a part of the traffic.")
 @click.option("--public", is_flag=True, help="Anybody may call it, without a key.")
 @click.option("--key/--no-key", default=None, help="Make a key for it; default: with the first deployment.")
@@ -77,6 +78,8 @@ def _definition(source: str, options: dict[str, Any]) -> dict[str, Any]:
                 param_hint="FILE|MODEL|RUN",
             )
         raw = parse(_read(path), path.name).model_dump(mode="json", exclude_unset=True)
+    if options["cpu_target"] is not None:
+        raw["scale"] = {**(raw.get("scale") or {}), "cpu": options["cpu_target"]}
     return validate(raw | _given(options), source if source.endswith(SUFFIX) else "").model_dump(
         mode="json", exclude_unset=True
     )
