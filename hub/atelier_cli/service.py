@@ -10,7 +10,7 @@ from typing import Any
 import click
 from rich.table import Table
 
-from atelier_cli import exits
+from atelier_cli import exits, usage
 from atelier_cli.session import Session, command_options
 from atelier_core.errors import Invalid
 from atelier_core.model_servers import MODEL_SERVERS
@@ -37,6 +37,7 @@ def service() -> None:
 @click.option("--server", type=click.Choice(MODEL_SERVERS), help="A model server of others; on a cluster only.")
 @click.option("--image", help="Another image than the one that the framework or server has.")
 @click.option("--argument", "arguments", multiple=True, metavar="TEXT", help="An argument of the server; repeatable.")
+@click.option("--cpu-target", type=float, metavar="PERCENT", help="More replicas when they use more CPU than this.")
 @click.option("--canary", type=click.FloatRange(0, 100), metavar="PERCENT", help="Try it with a part of the traffic.")
 @click.option("--public", is_flag=True, help="Anybody may call it, without a key.")
 @click.option("--key/--no-key", default=None, help="Make a key for it; default: with the first deployment.")
@@ -90,6 +91,8 @@ def _definition(source: str, options: dict[str, Any]) -> dict[str, Any]:
                 param_hint="FILE|MODEL|RUN",
             )
         raw = parse(_read(path), path.name).model_dump(mode="json", exclude_unset=True)
+    if options["cpu_target"] is not None:
+        raw["scale"] = {**(raw.get("scale") or {}), "cpu": options["cpu_target"]}
     return validate(raw | _given(options), source if source.endswith(SUFFIX) else "").model_dump(
         mode="json", exclude_unset=True
     )
@@ -187,6 +190,9 @@ def show_command(session: Session, name: str) -> int:
         session.out.text(found.message)
     session.out.rows(found.traffic, _TRAFFIC, empty="No traffic.")
     session.out.rows(services.replicas(project, name), ("id", "state", "ready", "reason"), empty="No replica.")
+    rows = [(row.replica, row) for row in services.usage(project, name)]
+    if rows:
+        usage.show(session, rows, of="replica", empty="")
     columns = ("number", "state", "reason", "source", "created_at", "created_by")
     session.out.rows(services.revisions(project, name), columns, empty="Nothing was deployed.")
     _show_figures(session, services.stats(project, name))

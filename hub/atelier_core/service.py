@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from typing import Annotated, Any
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from atelier_core.dataset import parse_reference
 from atelier_core.errors import Conflict, Invalid
@@ -150,13 +150,23 @@ class Replicas(_Model):
 class Scale(_Model):
     """When there are more replicas and when fewer.
 
-    `in_flight` requests under way are what one replica should have; fewer replicas only after `steady` seconds of less
-    load; asleep (where `replicas.min` is 0) after `idle` seconds without a request.
+    `in_flight` requests under way are what one replica should have, and `cpu` percent of the processor time that it is
+    given what it should use (not set: that does not matter); of the two the one counts that asks for more. Fewer
+    replicas only after `steady` seconds of less load; asleep (where `replicas.min` is 0) after `idle` seconds without a
+    request.
     """
 
     in_flight: float = Field(default=4, gt=0, le=10_000)
+    cpu: float | None = None
     steady: Duration = Field(default=60, ge=0, le=86_400)
     idle: Duration = Field(default=300, ge=1, le=30 * 86_400)
+
+    @field_validator("cpu")
+    @classmethod
+    def _percent(cls, given: float | None) -> float | None:
+        if given is not None and not 1 <= given <= 1000:
+            raise ValueError(f"{given:g} is no percentage to aim at; say one from 1 to 1000, such as 70")
+        return given
 
 
 class Canary(_Model):

@@ -131,6 +131,21 @@ class ReplicaObservation(_Frozen):
     node: str = ""
 
 
+class ReplicaUsage(_Frozen):
+    """What the processes of one replica use: `cpu` in cores, `memory` in bytes, beside what it was given.
+
+    `gpu` is how busy its accelerators are in percent, `gpu_memory` their memory in bytes; None where that is not known.
+    """
+
+    name: str
+    cpu: float = Field(ge=0)
+    memory: int = Field(ge=0)
+    cpu_given: float = Field(default=0, ge=0)
+    memory_given: int = Field(default=0, ge=0)
+    gpu: float | None = None
+    gpu_memory: int | None = None
+
+
 class Observation(_Frozen):
     """A workload as last seen. `state` is starting, running, done, failed or stopped.
 

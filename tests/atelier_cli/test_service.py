@@ -78,7 +78,11 @@ def test_a_canary_by_option_and_its_promotion(shell: NewShell) -> None:
     anna = shell()
     file = write(anna)
     assert anna.run("service", "deploy", str(file), "--no-key").returncode == exits.OK
-    assert anna.run("service", "deploy", str(file), "--canary", "10").returncode == exits.OK
+    told = anna.run("service", "deploy", str(file), "--canary", "10", "--cpu-target", "70")
+    assert told.returncode == exits.OK, told.stderr
+    newest = next(iter(anna.client.services.revisions(anna.name, "hello")))
+    assert newest.definition["scale"]["cpu"] == 70
+    assert "of 0." in anna.run("service", "show", "hello").stdout  # cores in use, of those given
     shares = [json.loads(line) for line in anna.run("service", "traffic", "hello", "--json").stdout.splitlines()]
     assert {one["revision"]: one["weight"] for one in shares} == {1: 90, 2: 10}
     assert anna.run("service", "traffic", "hello", "2=100").returncode == exits.OK
@@ -96,6 +100,9 @@ def test_what_fails_says_why(shell: NewShell) -> None:
     wrong = anna.run("service", "deploy", str(write(anna, "bad", replicas="many")))
     assert wrong.returncode == exits.USAGE
     assert "replicas" in wrong.stderr
+    wrong = anna.run("service", "deploy", str(write(anna, "bad")), "--cpu-target", "0")
+    assert wrong.returncode == exits.USAGE
+    assert "scale.cpu: 0 is no percentage to aim at" in wrong.stderr
     assert anna.run("service", "deploy", "nowhere.service.yaml").returncode == exits.USAGE
     (anna.home / "digits.onnx").write_bytes(bytes(range(128, 256)))
     binary = anna.run("service", "deploy", str(anna.home / "digits.onnx"))

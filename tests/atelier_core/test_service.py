@@ -51,6 +51,8 @@ def test_a_file_says_what_is_needed_and_its_name_is_the_services() -> None:
         ({"model": "models:/a/1", "replica": 2}, "replica: Extra inputs"),
         ({"model": "models:/a/1", "scale": {"idle": "soon"}}, "not a length of time"),
         ({"model": "models:/a/1", "scale": {"in_flight": float("inf")}}, "finite"),
+        ({"model": "models:/a/1", "scale": {"cpu": 0}}, "scale.cpu: 0 is no percentage to aim at"),
+        ({"model": "models:/a/1", "scale": {"cpu": 1e4}}, "from 1 to 1000"),
         ({"model": "models:/a/1", "limits": {"timeout": float("inf")}}, "limits.timeout: .* finite"),
         ({"model": "models:/a/1", "limits": {"rate": float("inf")}}, "limits.rate: .* finite"),
         ({"model": "models:/a/1", "limits": {"burst": 10**400}}, "limits.burst: .* less"),

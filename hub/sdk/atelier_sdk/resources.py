@@ -25,6 +25,7 @@ from atelier_sdk.models import (
     Run,
     Secret,
     Step,
+    StepUsage,
     Template,
 )
 from atelier_sdk.snapshot import Snapshot
@@ -268,6 +269,10 @@ class Runs(Resource):
     def cancel(self, project: str, run: str) -> Run:
         """Ask a run to end; no error when it has ended already."""
         return self._one(Run, "POST", path_of("projects", project, "runs", run, "cancel"), idempotent=True)
+
+    def usage(self, project: str, run: str) -> Iterator[StepUsage]:
+        """What its running steps use now."""
+        return self._all(StepUsage, path_of("projects", project, "runs", run, "usage"))
 
     def artifacts(self, project: str, run: str) -> Iterator[Artifact]:
         """What its steps have stored."""

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import Field
 
 from atelier_sdk.errors import AtelierError
-from atelier_sdk.models import Answer
+from atelier_sdk.models import Answer, Usage
 from atelier_sdk.resources import Resource, path_of
 from atelier_sdk.rows import tensors
 from atelier_sdk.streams import read_text
@@ -88,6 +88,13 @@ class Replica(Answer):
     created_at: datetime | None = None
 
 
+class ReplicaUsage(Usage):
+    """What one replica of a revision uses now."""
+
+    replica: str
+    revision: int = 0
+
+
 class ServiceKey(Answer):
     """A key to services; `secret` comes only with the answer that made it."""
 
@@ -157,6 +164,10 @@ class Services(Resource):
     def replicas(self, project: str, name: str) -> Iterator[Replica]:
         """The replicas, newest first."""
         return self._all(Replica, path_of("projects", project, "services", name, "replicas"))
+
+    def usage(self, project: str, name: str) -> Iterator[ReplicaUsage]:
+        """What the running replicas use now."""
+        return self._all(ReplicaUsage, path_of("projects", project, "services", name, "usage"))
 
     def logs(
         self,

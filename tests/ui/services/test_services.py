@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,7 +55,9 @@ async def test_deployed_from_the_model_and_asked(lab: Lab, model: str) -> None:
     await dialog.get_by_role("button", name="Deploy", exact=True).click()
     await expect(dialog.locator(".at-Progress")).to_contain_text("Revision 1")
     await expect(page.locator(".at-Service")).to_be_visible(timeout=VERY_SLOW)
-    await expect(page.get_by_role("region", name="Replicas")).to_contain_text("answers")
+    replicas = page.get_by_role("region", name="Replicas")
+    await expect(replicas).to_contain_text("answers")
+    await expect(replicas).to_contain_text(re.compile(r"\d MB of \d"), timeout=20_000)
 
     await page.get_by_role("tab", name="Try it").click()
     await page.get_by_label("width, row 1").fill("10")
@@ -138,6 +141,7 @@ async def test_a_second_revision_on_trial_is_promoted(lab: Lab, served: str) -> 
     await dialog.get_by_role("combobox", name="Model", exact=True).select_option(f"models:/{served}/2")
     await dialog.get_by_text("Advanced").click()
     await dialog.get_by_label("Canary", exact=False).fill("20")
+    await dialog.get_by_label("CPU of a replica", exact=False).fill("70")
     await dialog.get_by_role("button", name="Deploy", exact=True).click()
     traffic = page.get_by_role("region", name="Traffic")
     await expect(traffic).to_contain_text("on trial", timeout=VERY_SLOW)
@@ -148,6 +152,8 @@ async def test_a_second_revision_on_trial_is_promoted(lab: Lab, served: str) -> 
     await expect(page.get_by_role("button", name="Set shares")).to_be_disabled()
     found = lab.client.services.get("ada", served)
     assert {one.revision: one.weight for one in found.traffic} == {1: 50, 2: 50}
+    scales = [one.definition["scale"]["cpu"] for one in lab.client.services.revisions("ada", served)]
+    assert scales == [70, None]
     await page.get_by_role("button", name="Promote revision 2").click()
     await expect(page.get_by_role("region", name="Revisions")).to_contain_text("Another revision took its place")
     await page.get_by_role("tab", name="Try it").click()

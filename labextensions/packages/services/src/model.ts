@@ -57,6 +57,13 @@ export class ServicesClient {
     return (await unwrap(this.atelier.rest.GET(`${ONE}/replicas`, { params }))).items;
   }
 
+  /** What the running replicas use now, by replica. */
+  async usage(service: string) {
+    const params = { path: this.path(service) };
+    const { items } = await unwrap(this.atelier.rest.GET(`${ONE}/usage`, { params }));
+    return new Map(items.map(usage => [usage.replica, usage]));
+  }
+
   stats(service: string) {
     return unwrap(this.atelier.rest.GET(`${ONE}/stats`, { params: { path: this.path(service) } }));
   }

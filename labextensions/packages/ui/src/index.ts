@@ -12,4 +12,5 @@ export * from './reason';
 export * from './settings';
 export * from './state';
 export * from './time';
+export * from './usage';
 export * from './widget';

@@ -254,10 +254,11 @@ function Advanced({ wish, offer, change }: Part): JSX.Element {
             onChange={inFlight => change({ inFlight })}
           />
           <Amount
-            label={trans.__('Seconds until it sleeps')}
-            value={wish.idle}
-            help={trans.__('Where it may have no replica')}
-            onChange={idle => change({ idle })}
+            label={trans.__('CPU of a replica to aim at, in percent')}
+            name="cpu"
+            value={wish.cpu}
+            help={trans.__('More starts more replicas; empty: does not matter')}
+            onChange={cpu => change({ cpu })}
           />
         </div>
         <div className="at-Deploy-row">
@@ -273,6 +274,12 @@ function Advanced({ wish, offer, change }: Part): JSX.Element {
             onChange={timeout => change({ timeout })}
           />
         </div>
+        <Amount
+          label={trans.__('Seconds until it sleeps')}
+          value={wish.idle}
+          help={trans.__('Where it may have no replica')}
+          onChange={idle => change({ idle })}
+        />
         <Select
           label={trans.__('Back end')}
           value={wish.on}

@@ -14,6 +14,8 @@ export interface Wish {
   maximum: string;
   canary: string;
   inFlight: string;
+  /** Percent; empty: the processor does not matter. */
+  cpu: string;
   idle: string;
   rate: string;
   timeout: string;
@@ -48,6 +50,7 @@ export function wishOf(definition: Definition): Wish {
     maximum: text(replicas.max, '1'),
     canary: text(canary.percent),
     inFlight: text(scale.in_flight, '4'),
+    cpu: text(scale.cpu),
     idle: text(scale.idle, '300'),
     rate: text(limits.rate, '0'),
     timeout: text(limits.timeout, '60'),
@@ -70,7 +73,12 @@ export function definitionOf(wish: Wish, before: Definition): Definition {
     flavor: wish.flavor,
     on: wish.on,
     replicas: { min: Number(wish.minimum), max: Math.max(Number(wish.maximum), Number(wish.minimum)) },
-    scale: { ...objectOf(before.scale), in_flight: Number(wish.inFlight), idle: Number(wish.idle) },
+    scale: {
+      ...objectOf(before.scale),
+      in_flight: Number(wish.inFlight),
+      cpu: wish.cpu.trim() ? Number(wish.cpu) : null,
+      idle: Number(wish.idle)
+    },
     limits: { ...objectOf(before.limits), rate: Number(wish.rate), timeout: Number(wish.timeout) },
     canary: wish.canary.trim() ? { ...objectOf(before.canary), percent: Number(wish.canary) } : null,
     public: wish.isPublic
