@@ -191,6 +191,28 @@ def _show_figures(session: Session, stats: dict[str, Any]) -> None:
     session.out.console.print(table)
 
 
+@service.command("drift")
+@click.argument("name")
+@click.option("--revision", type=click.IntRange(min=1), help="Default: the one that serves.")
+@command_options
+def drift_command(session: Session, name: str, revision: int | None) -> int:
+    """Show how far what NAME is asked is from what its model was trained on: PSI below 0.1 is stable, above 0.25 a
+    major shift."""
+    found = session.client.services.drift(session.project, name, revision=revision)
+    if session.out.as_json:
+        session.out.record(found)
+        return exits.OK
+    if found.message:
+        session.out.text(found.message)
+    if found.requests:
+        kept = f"{found.rows} rows of {found.requests} requests"
+        session.out.text(f"Revision {found.revision}: {kept} against {found.trained_rows} training rows")
+    if found.inputs:
+        rows = sorted(found.inputs, key=lambda one: -(one.psi or 0))
+        session.out.rows(rows, ("name", "kind", "psi", "level"), empty="It has no inputs.")
+    return exits.OK
+
+
 @service.command("logs")
 @click.argument("name")
 @click.option("--replica", metavar="ID", help="Default: the newest.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from pathlib import Path
 
 from atelier_core.routing import Routes
@@ -21,6 +22,7 @@ from atelier_gateway.waking import MOST_WAITING, Waking
 log = logging.getLogger(__name__)
 _TICK = 1.0
 _TICKS_PER_PRUNE = 10
+_TICKS_PER_AGEING = 600
 
 
 class Stale(Exception):
@@ -81,6 +83,14 @@ class Parts:
             if ticks % _TICKS_PER_PRUNE == 0:
                 for upstream in self.table.upstreams():
                     upstream.prune()
+            if ticks % _TICKS_PER_AGEING == 1:
+                self._age_log()
+
+    def _age_log(self) -> None:
+        try:
+            self.log.age(time.time())
+        except OSError as error:
+            log.warning("old lines of the request log cannot be removed: %s", error)
 
     async def close(self) -> None:
         """At the end."""

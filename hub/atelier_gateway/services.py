@@ -19,6 +19,8 @@ from atelier_gateway.peers import within
 from atelier_gateway.request_log import shown
 from atelier_gateway.table import Service, Target
 
+_FORM = ("content-type", "content-encoding", "inference-header-content-length")
+
 
 @dataclass(frozen=True)
 class Address:
@@ -236,5 +238,15 @@ def _entry(
     if bodies:
         request = shown(call.body.kept) if call.body.replayable else {"bytes": call.body.total}
         answer = shown(b"".join(call.captured)) | {"bytes": call.bytes_out}
-        entry |= {"query": query.decode("latin-1"), "request": request, "answer": answer}
+        entry |= {
+            "query": query.decode("latin-1"),
+            "request": request | _form(visit.scope["headers"]),
+            "answer": answer,
+        }
     return entry
+
+
+def _form(raw: headers.RawHeaders) -> dict[str, str]:
+    """The headers without which a body cannot be read."""
+    found = {name: next(iter(headers.values(raw, name.encode())), b"") for name in _FORM}
+    return {name: value.decode("latin-1") for name, value in found.items() if value}

@@ -87,6 +87,45 @@ class Replica(Answer):
     created_at: datetime | None = None
 
 
+class DriftBin(Answer):
+    """A part of what an input may be, with the shares of rows in it; numbers lie above `low` and up to `high`."""
+
+    kind: str
+    low: float | None = None
+    high: float | None = None
+    value: str = ""
+    trained: float
+    seen: float
+
+
+class InputDrift(Answer):
+    """How far one input is from the training sample: `psi`, and `level` stable, moderate, major or unknown."""
+
+    name: str
+    kind: str
+    psi: float | None = None
+    level: str
+    rows: int = 0
+    bins: list[DriftBin] = Field(default_factory=list)
+
+
+class Drift(Answer):
+    """Drift of all inputs of a revision. `state` is `measured`, or why there is no reading; `message` says it."""
+
+    revision: int
+    state: str
+    message: str = ""
+    sample: float = 0
+    trained_rows: int = 0
+    requests: int = 0
+    rows: int = 0
+    needed: int | None = None
+    unread: int = 0
+    since: datetime | None = None
+    until: datetime | None = None
+    inputs: list[InputDrift] = Field(default_factory=list)
+
+
 class ServiceKey(Answer):
     """A key to services; `secret` comes only with the answer that made it."""
 
@@ -174,6 +213,11 @@ class Services(Resource):
     def stats(self, project: str, name: str) -> dict[str, Any]:
         """What the gateway counted in the last hour, by revision."""
         return dict(self._transport.request("GET", path_of("projects", project, "services", name, "stats")).json())
+
+    def drift(self, project: str, name: str, *, revision: int | None = None) -> Drift:
+        """How far the inputs of the requests that were kept are from what the model was trained on."""
+        params = {"revision": revision} if revision is not None else None
+        return self._one(Drift, "GET", path_of("projects", project, "services", name, "drift"), params=params)
 
     def set_traffic(
         self, project: str, name: str, shares: Mapping[int, float], *, version: int | None = None

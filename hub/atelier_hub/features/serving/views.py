@@ -159,7 +159,7 @@ def _service(
     settings: Settings, row: ServiceRow, revisions: list[RevisionRow], ready: dict[tuple[str, int], int]
 ) -> Service:
     shown = [one for one in revisions if one.state in (State.STARTING, State.RUNNING)]
-    main = _main(shown) or (shown or revisions)[-1]
+    main = main_revision(revisions)
     url = f"{settings.gateway_public_url}/s/{row.project}/{row.name}"
     definition = main.definition
     served = not definition["command"] and bool(main.plan["code"])
@@ -177,6 +177,12 @@ def _service(
         url=url,
         model_url=f"{url}/v2/models/{row.name}" if served else "",
     )
+
+
+def main_revision(revisions: list[RevisionRow]) -> RevisionRow:
+    """Whose definition the service has, of all its revisions."""
+    shown = [one for one in revisions if one.state in (State.STARTING, State.RUNNING)]
+    return _main(shown) or (shown or revisions)[-1]
 
 
 def _main(shown: list[RevisionRow]) -> RevisionRow | None:
