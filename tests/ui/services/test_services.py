@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -166,6 +167,39 @@ async def test_stopped_and_started_again(lab: Lab, served: str) -> None:
     await expect(page.get_by_text("Nothing answers yet")).to_be_visible()
     await page.get_by_role("button", name="Start", exact=True).click()
     await expect(head).to_contain_text("Running", timeout=VERY_SLOW)
+
+
+async def test_drift_is_kept_on_purpose_and_then_seen(lab: Lab, model: str) -> None:
+    page, name = lab.page, f"d-{uuid.uuid4().hex[:8]}"
+    services = lab.client.services
+    services.deploy("ada", {"name": name, "model": f"models:/{model}/1", "grace": 2})
+    await open_tab(lab, name, "Drift")
+    tab = page.get_by_role("region", name="Drift")
+    await expect(tab).to_contain_text("No requests are kept")
+    await tab.get_by_role("button", name="Deploy…").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_text("Advanced").click()
+    await dialog.get_by_label("Percent of the requests to keep").fill("100")
+    await dialog.get_by_role("button", name="Deploy", exact=True).click()
+    await expect(dialog).to_have_count(0, timeout=VERY_SLOW)
+    assert services.wait("ada", name, 2, seconds=240).revision == 2
+
+    columns = {"width": [n % 10 + 6.5 for n in range(350)], "height": [n % 7 / 7 for n in range(350)]}
+    inputs = [{"name": n, "shape": [350, 1], "datatype": "FP64", "data": data} for n, data in columns.items()]
+    await page.get_by_role("tab", name="Overview").click()
+    services.infer(services.get("ada", name), inputs)
+    await page.get_by_role("tab", name="Drift").click()
+    row = {n: tab.get_by_role("row").filter(has=page.get_by_role("rowheader", name=n)) for n in columns}
+    await expect(row["width"]).to_contain_text("Major shift", timeout=30_000)
+    await expect(row["height"]).to_contain_text("Stable")
+    await expect(tab).to_contain_text("350 rows of 1 request")
+    chart = row["width"].get_by_role("img")
+    await expect(chart).to_have_attribute("aria-label", re.compile("0 % of the training sample, 60 % of the requests"))
+    await page.screenshot(path="/tmp/w/drift/light.png")
+    await lab.run("apputils:change-theme", {"theme": "JupyterLab Dark"})
+    await page.wait_for_timeout(1500)
+    await page.screenshot(path="/tmp/w/drift/dark.png")
+    assert lab.errors == []
 
 
 async def test_a_file_defines_a_service(lab: Lab, model: str, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ export function Figures(props: { client: ServicesClient; name: string }): JSX.El
 }
 
 /** Whether an element can be seen: a tab of Lab behind another one asks for nothing. */
-function useVisible(box: React.RefObject<HTMLElement>): boolean {
+export function useVisible(box: React.RefObject<HTMLElement>): boolean {
   const [visible, setVisible] = React.useState(true);
   React.useEffect(() => {
     if (!box.current) {

@@ -273,6 +273,12 @@ function Advanced({ wish, offer, change }: Part): JSX.Element {
             onChange={timeout => change({ timeout })}
           />
         </div>
+        <Amount
+          label={trans.__('Percent of the requests to keep')}
+          value={wish.kept}
+          help={trans.__('With what is sent and answered, for at most seven days: drift is measured from it')}
+          onChange={kept => change({ kept })}
+        />
         <Select
           label={trans.__('Back end')}
           value={wish.on}
