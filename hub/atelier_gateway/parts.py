@@ -51,6 +51,7 @@ class Parts:
         self.peers = Peers(trusted_proxies)
         self.file = RoutesFile(data_dir / "routes.json")
         self.log = RequestLog(data_dir / "requests")
+        self.spool_folder = data_dir
         self._changing = asyncio.Lock()
 
     def load(self) -> None:

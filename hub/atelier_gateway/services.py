@@ -185,7 +185,7 @@ class Visit:
             raise
         finally:
             if self._sampled:
-                entry = _entry(self, call, delivery, refused, bodies=service.route.log.bodies)
+                entry = log_entry(self, call, delivery, refused, bodies=service.route.log.bodies)
                 self.parts.log.write(service.name, entry)
 
     def _count_refusal(self, refusal: Refusal) -> None:
@@ -216,7 +216,7 @@ class Visit:
                 self.parts.mirrors.start(target, call)
 
 
-def _entry(
+def log_entry(
     visit: Visit, call: Call, delivery: Delivery | None, refused: Refusal | None, *, bodies: bool
 ) -> dict[str, Any]:
     """A line of the request log. The query stays out of it unless bodies are wanted: it may hold as much."""
@@ -240,7 +240,7 @@ def _entry(
         answer = shown(b"".join(call.captured)) | {"bytes": call.bytes_out}
         entry |= {
             "query": query.decode("latin-1"),
-            "request": request | _form(visit.scope["headers"]),
+            "request": request | _form(call.headers),
             "answer": answer,
         }
     return entry

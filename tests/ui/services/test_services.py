@@ -181,6 +181,7 @@ async def test_drift_is_kept_on_purpose_and_then_seen(lab: Lab, model: str) -> N
     await dialog.get_by_text("Advanced").click()
     await dialog.get_by_label("Percent of the requests to keep").fill("100")
     await dialog.get_by_role("button", name="Deploy", exact=True).click()
+    await expect(dialog.locator(".at-Progress")).to_contain_text("Revision 2")
     await expect(dialog).to_have_count(0, timeout=VERY_SLOW)
     assert services.wait("ada", name, 2, seconds=240).revision == 2
 
