@@ -11,6 +11,7 @@ import click
 from rich.table import Table
 
 from atelier_cli import exits
+from atelier_cli.service_predict import predict_command
 from atelier_cli.session import Session, command_options
 from atelier_core.errors import Invalid
 from atelier_core.service import SUFFIX, parse, validate
@@ -313,6 +314,9 @@ def delete_command(session: Session, name: str, *, yes: bool) -> int:
     session.client.services.delete(session.project, name)
     session.out.one({"name": name, "deleted": True}, f"{name} is being deleted.")
     return exits.OK
+
+
+service.add_command(predict_command)
 
 
 @service.group("key")

@@ -6,7 +6,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 from pydantic import Field
@@ -17,6 +17,7 @@ from atelier_sdk.resources import Resource, path_of
 from atelier_sdk.streams import read_text
 
 _LOOK_SECONDS = 0.5
+CSV, JSON_LINES = "text/csv", "application/x-ndjson"
 
 
 class Traffic(Answer):
@@ -51,6 +52,7 @@ class Service(Answer):
     traffic: list[Traffic] = Field(default_factory=list)
     url: str = ""
     model_url: str = ""
+    batch_url: str = ""
     version: int = 0
 
 
@@ -259,9 +261,35 @@ class Services(Resource):
         answer = self._transport.request("POST", url, json={"inputs": [*map(dict, inputs)]}, idempotent=True).json()
         return {output["name"]: output for output in answer["outputs"]}
 
+    def predict(
+        self,
+        service: Service,
+        rows: BinaryIO,
+        *,
+        content_type: str = CSV,
+        keep: bool = True,
+        outputs: Sequence[str] = (),
+    ) -> Iterator[bytes]:
+        """Send a file of rows, get it back with predictions, both piece by piece.
+
+        `content_type` is `text/csv`, or `application/x-ndjson` for a JSON object in each line. Without `keep` the
+        columns of the file are left out; `outputs` are those of the model, all by default. A row that cannot be
+        predicted says why in its column `error`.
+        """
+        if not service.batch_url:
+            raise AtelierError(
+                f"{service.name} serves no model that could be asked about rows.",
+                code="no_model",
+                hint="Files of rows go to services that the platform's model server answers for.",
+            )
+        query = {"keep": str(keep).lower(), **({"outputs": ",".join(outputs)} if outputs else {})}
+        return self._transport.upload(self._whole(service.batch_url), rows, content_type, query)
+
     def address(self, service: Service, *, model: bool = False) -> str:
         """Where the service is called, with scheme and host: those of the platform where it does not say its own."""
-        url = (service.model_url if model else "") or service.url
+        return self._whole((service.model_url if model else "") or service.url)
+
+    def _whole(self, url: str) -> str:
         if url.startswith("/"):
             parts = urlsplit(self._transport.url)
             return f"{parts.scheme}://{parts.netloc}{url}"

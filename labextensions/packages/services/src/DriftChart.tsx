@@ -44,7 +44,7 @@ function Bar(props: { kind: 'trained' | 'seen'; x: number; share: number }): JSX
 }
 
 function textOf(trans: ReturnType<typeof useTrans>, one: Bin): string {
-  const share = (value: number): string => (100 * value).toFixed(value < 0.1 ? 1 : 0);
+  const share = (value: number): string => (100 * value).toFixed(value > 0 && value < 0.1 ? 1 : 0);
   return trans.__(
     '%1: %2 % of the training sample, %3 % of the requests',
     binText(trans, one),
