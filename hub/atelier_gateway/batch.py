@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
@@ -17,7 +18,7 @@ from atelier_gateway.batch_asking import Asker
 from atelier_gateway.batch_model import BadAnswer, BadValue, Plan, fields_of, take
 from atelier_gateway.batch_rows import Format, Row, format_of
 from atelier_gateway.body import Body
-from atelier_gateway.errors import Refusal, not_found
+from atelier_gateway.errors import Refusal, VisitorGone, not_found
 from atelier_gateway.headers import NO_SNIFF, SANDBOX, values
 from atelier_gateway.parts import Parts
 from atelier_gateway.services import Visit
@@ -25,10 +26,11 @@ from atelier_gateway.spool import Spool
 from atelier_gateway.table import Service
 
 ROWS = 256
-CHUNK_BYTES = 32 * 1024
+CHUNK_BYTES = 24 * 1024  # as JSON no more than the request log keeps of a body
 MOST_BAD_FIRST = 1000
 """So many rows that cannot be predicted, before any that can, and the file is refused."""
 MOST_SPLITS = 500
+_AT_ONCE = 16  # rows between which other requests have their turn
 _LAST_SECONDS = 10.0
 
 
@@ -129,7 +131,9 @@ class _Batch:
         """Ask about some rows and pass them on with their answers."""
         plan = self._plan or await self._make_plan()
         good = []
-        for row in rows:
+        for at, row in enumerate(rows):
+            if at % _AT_ONCE == 0:
+                await asyncio.sleep(0)
             try:
                 if not row.error:
                     row.values = plan.values(row)
@@ -217,12 +221,21 @@ class _Batch:
         )
 
     async def _break_off(self, refusal: Refusal) -> None:
-        """Say in the last line why nothing more follows; the answer then ends without its end."""
-        if self._sending is None:
-            return
-        reading = asyncio.create_task(self._flushed(refusal))
-        await asyncio.wait([reading], timeout=_LAST_SECONDS)
-        reading.cancel()
+        """Say in the last line why nothing more follows; an answer that has begun then ends without its end.
+
+        What still comes is taken for a moment: who is hung up on while sending may not get to read why.
+        """
+        tasks = [asyncio.create_task(self._drained())]
+        if self._sending is not None:
+            tasks.append(asyncio.create_task(self._flushed(refusal)))
+        _, late = await asyncio.wait(tasks, timeout=_LAST_SECONDS)
+        for task in late:
+            task.cancel()
+
+    async def _drained(self) -> None:
+        with suppress(Refusal, VisitorGone):
+            async for _ in self._body.pieces():
+                pass
 
     async def _flushed(self, refusal: Refusal) -> None:
         await self._spool.write(self._format.last_words(f"{refusal.message} {refusal.hint}".strip()))

@@ -20,6 +20,7 @@ from atelier_gateway.table import Service, Target
 _MOST_METADATA = 4 * 1024**2
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 2.0
 _AGAIN = frozenset({"no_replica", "upstream_failed", "upstream_timeout", "no_traffic"})
+_BUSY = frozenset({429, 502, 503, 504})  # for example a replica that still loads its model
 _JSON = (b"content-type", b"application/json")
 
 
@@ -83,7 +84,9 @@ class Asker:
         until, pause = time.monotonic() + patience, _FIRST_PAUSE
         while True:
             try:
-                return await self._once(method, target, body)
+                status, content = await self._once(method, target, body)
+                if status not in _BUSY or time.monotonic() + pause > until:
+                    return status, content
             except Refusal as refusal:
                 if refusal.code not in _AGAIN or time.monotonic() + pause > until:
                     raise

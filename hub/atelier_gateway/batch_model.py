@@ -83,7 +83,7 @@ class Plan:
         document: dict[str, Any] = {"inputs": inputs}
         if self._outputs:
             document["outputs"] = [{"name": name} for name in self._outputs]
-        return json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
+        return json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
 def _pick(given: Any, at: int, field: Field, places: Mapping[str, int]) -> Any:

@@ -64,7 +64,7 @@ class Transport:
                     answer.read()
                     raise error_from(answer)
                 yield from answer.iter_bytes()
-        except httpx.RemoteProtocolError as error:
+        except (httpx.RemoteProtocolError, httpx.ReadError) as error:
             raise Unreachable(
                 "The answer broke off before its end.", code="broke_off", hint="Its last line says why, if it has one."
             ) from error
