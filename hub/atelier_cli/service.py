@@ -11,6 +11,7 @@ import click
 from rich.table import Table
 
 from atelier_cli import exits, usage
+from atelier_cli.service_predict import predict_command
 from atelier_cli.session import Session, command_options
 from atelier_core.errors import Invalid
 from atelier_core.model_servers import MODEL_SERVERS
@@ -213,6 +214,28 @@ def _show_figures(session: Session, stats: dict[str, Any]) -> None:
     session.out.console.print(table)
 
 
+@service.command("drift")
+@click.argument("name")
+@click.option("--revision", type=click.IntRange(min=1), help="Default: the one that serves.")
+@command_options
+def drift_command(session: Session, name: str, revision: int | None) -> int:
+    """Show how far what NAME is asked is from what its model was trained on: PSI below 0.1 is stable, above 0.25 a
+    major shift."""
+    found = session.client.services.drift(session.project, name, revision=revision)
+    if session.out.as_json:
+        session.out.record(found)
+        return exits.OK
+    if found.message:
+        session.out.text(found.message)
+    if found.requests:
+        kept = f"{found.rows} rows of {found.requests} requests"
+        session.out.text(f"Revision {found.revision}: {kept} against {found.trained_rows} training rows")
+    if found.inputs:
+        rows = sorted(found.inputs, key=lambda one: -(one.psi or 0))
+        session.out.rows(rows, ("name", "kind", "psi", "level"), empty="It has no inputs.")
+    return exits.OK
+
+
 @service.command("logs")
 @click.argument("name")
 @click.option("--replica", metavar="ID", help="Default: the newest.")
@@ -313,6 +336,9 @@ def delete_command(session: Session, name: str, *, yes: bool) -> int:
     session.client.services.delete(session.project, name)
     session.out.one({"name": name, "deleted": True}, f"{name} is being deleted.")
     return exits.OK
+
+
+service.add_command(predict_command)
 
 
 @service.group("key")

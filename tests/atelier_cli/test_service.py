@@ -57,6 +57,8 @@ def test_from_a_file_to_an_address_and_a_key_and_away_again(shell: NewShell, pla
     assert "running" in shown
     assert "current" in shown
     assert "it listens" in anna.run("service", "logs", "hello").stdout
+    assert "serves an image" in anna.run("service", "drift", "hello").stdout
+    assert json.loads(anna.run("service", "drift", "hello", "--json").stdout)["state"] == "no_model"
     again = anna.run("service", "deploy", str(write(anna, replicas=2)), "--json")
     told = [json.loads(line) for line in again.stdout.splitlines()]
     assert told[-1]["revision"] == 2

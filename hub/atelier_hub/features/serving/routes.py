@@ -17,7 +17,8 @@ from atelier_hub.context import Context, Ctx
 from atelier_hub.engine import store as attempts
 from atelier_hub.engine.reading import LogReader
 from atelier_hub.engine.store import Attempt
-from atelier_hub.features.serving import from_steps, keys, service, usage
+from atelier_hub.features.serving import drift, from_steps, keys, service, usage
+from atelier_hub.features.serving.drift import Drift
 from atelier_hub.features.serving.from_steps import parts_of
 from atelier_hub.features.serving.keys import NewServiceKey, ServiceKey
 from atelier_hub.features.serving.reconcile import Services
@@ -128,6 +129,18 @@ def service_stats(project: str, service_name: Name, ctx: Ctx, access: Reader) ->
     """What the gateway counted in the last hour, by revision."""
     with ctx.db.read() as session:
         return service.stats(session, project, service_name)
+
+
+@router.get("/projects/{project}/services/{service}/drift")
+async def service_drift(
+    project: str,
+    service_name: Name,
+    ctx: Ctx,
+    access: Reader,
+    revision: Annotated[int | None, Query(ge=1, le=2**31 - 1)] = None,
+) -> Drift:
+    """How far the inputs of the requests that were kept are from what the model was trained on."""
+    return await drift.look(ctx, project, service_name, revision)
 
 
 @router.put("/projects/{project}/services/{service}/traffic")

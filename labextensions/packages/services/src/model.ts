@@ -68,6 +68,11 @@ export class ServicesClient {
     return unwrap(this.atelier.rest.GET(`${ONE}/stats`, { params: { path: this.path(service) } }));
   }
 
+  /** How far what is asked of the revision that serves is from what its model was trained on. */
+  drift(service: string) {
+    return unwrap(this.atelier.rest.GET(`${ONE}/drift`, { params: { path: this.path(service) } }));
+  }
+
   setTraffic({ name, version }: Named, shares: Record<string, number>) {
     return unwrap(
       this.atelier.rest.PUT(`${ONE}/traffic`, { params: this.edit(name, version), body: { shares } })
@@ -141,6 +146,8 @@ export type Traffic = Service['traffic'][number];
 export type Revision = Awaited<ReturnType<ServicesClient['revisions']>>[number];
 export type Replica = Awaited<ReturnType<ServicesClient['replicas']>>[number];
 export type Stats = Awaited<ReturnType<ServicesClient['stats']>>;
+export type Drift = Awaited<ReturnType<ServicesClient['drift']>>;
+export type InputDrift = Drift['inputs'][number];
 export type ServiceKey = Awaited<ReturnType<ServicesClient['keys']>>[number];
 
 /** The services of the current project. */

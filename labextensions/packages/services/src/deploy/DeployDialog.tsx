@@ -280,6 +280,12 @@ function Advanced({ wish, offer, change }: Part): JSX.Element {
           help={trans.__('Where it may have no replica')}
           onChange={idle => change({ idle })}
         />
+        <Amount
+          label={trans.__('Percent of the requests to keep')}
+          value={wish.kept}
+          help={trans.__('With what is sent and answered, for at most seven days: drift is measured from it')}
+          onChange={kept => change({ kept })}
+        />
         <Select
           label={trans.__('Back end')}
           value={wish.on}
