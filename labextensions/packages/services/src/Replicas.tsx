@@ -32,7 +32,7 @@ export function Replicas(props: Parts & { onLog: (replica: string) => void }): J
                   {trans.__('Revision %1, replica %2', one.revision, one.number)}
                 </th>
                 <td>
-                  <StateBadge state={one.state} />
+                  <StateBadge state={one.state} lasting />
                   {!isFinal(one.state) && <span className="at-Tag">{answering(trans, one)}</span>}
                 </td>
                 <td className="at-Wrap">
