@@ -84,6 +84,17 @@ export class TemplateCatalog {
     return asked;
   }
 
+  /** Where runs of a project go unless somebody says otherwise; the platform decides where it is not known. */
+  async defaultBackend(project: string): Promise<string> {
+    try {
+      const params = { path: { project } };
+      const { default_backend } = await unwrap(this.atelier.rest.GET('/projects/{project}', { params }));
+      return default_backend || (this._backends.find(one => one.isDefault)?.name ?? '');
+    } catch {
+      return '';
+    }
+  }
+
   private async ask(): Promise<void> {
     const [templates, images, backends] = await Promise.all([
       listTemplates(this.atelier),
