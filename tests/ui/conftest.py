@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from atelier_sdk import Client, credentials
 from tests.atelier_cli.platform.installation import Browser as HubPages
 from tests.atelier_cli.platform.installation import Installation, free_port
 from tests.ui.lab import Lab, sign_in
+from tests.ui.models.trained import train
 from tests.ui.overlay import EVERY_CONTROL, templates_with
 
 FLAGS = [
@@ -80,6 +82,31 @@ def client(platform: Installation) -> Iterator[Client]:
     found = credentials.load(platform.data.parent / "credentials.json")
     with Client(found.url, found.token) as connected:
         yield connected
+
+
+@pytest.fixture(scope="session")
+def trained(client: Client, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A run that has left two models."""
+    return train(client, "ada", tmp_path_factory.mktemp("trained"))
+
+
+@pytest.fixture(scope="session")
+def model(client: Client, trained: str) -> Iterator[str]:
+    """A model with two versions; what tests have deployed is gone afterwards."""
+    name = f"m-{uuid.uuid4().hex[:8]}"
+    for output in ("model", "second"):
+        client.models.register_run("ada", name, run=trained, step="train", output=output)
+    yield name
+    for service in list(client.services.list("ada")):
+        client.services.delete("ada", service.name)
+
+
+@pytest.fixture(scope="session")
+def served(client: Client, model: str) -> str:
+    """A service that answers."""
+    found = client.services.deploy("ada", {"name": model, "model": f"models:/{model}/1", "grace": 2})
+    client.services.wait("ada", model, found.newest, seconds=240)
+    return model
 
 
 @pytest.fixture

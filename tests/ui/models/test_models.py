@@ -9,17 +9,10 @@ from pathlib import Path
 import pytest
 from playwright.async_api import expect
 
-from atelier_sdk import Client
 from tests.ui.lab import Lab
 from tests.ui.models.trained import answer, begin, fact, train
 
 SLOW = 60_000
-
-
-@pytest.fixture(scope="module")
-def trained(client: Client, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A run that has left two models."""
-    return train(client, "ada", tmp_path_factory.mktemp("trained"))
 
 
 @pytest.fixture
