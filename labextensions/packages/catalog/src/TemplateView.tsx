@@ -13,7 +13,8 @@ export function TemplateView(props: {
   name: string;
 }): JSX.Element {
   const { atelier, rendermime, name } = props;
-  const { value, error, again } = useLoaded(() => loadTemplate(atelier, name), [atelier, name]);
+  const trans = useTrans();
+  const { value, error, again } = useLoaded(() => loadTemplate(atelier, name, trans), [atelier, name]);
   if (!value) {
     return error ? <ErrorNotice error={error} retry={again} /> : <Loading />;
   }

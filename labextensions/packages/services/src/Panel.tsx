@@ -1,9 +1,10 @@
 import { IAtelier } from '@atelier/api';
-import { ListPanel, ListRow, reasonText, StateBadge, stateWord, useTrans } from '@atelier/ui';
+import { ListPanel, ListRow, StateBadge, stateWord, useTrans } from '@atelier/ui';
 import * as React from 'react';
 
 import { servicesIcon } from './icons';
 import { Service, ServicesModel } from './model';
+import { serviceReason } from './ServiceView';
 
 /** What the panel can do. */
 export interface PanelProps {
@@ -58,7 +59,7 @@ function Row({ service }: { service: Service }): JSX.Element {
         <>
           <span>{service.sleeping ? trans.__('Asleep') : stateWord(trans, service.state)}</span>
           <span className="at-Ellipsis" title={service.message || service.source}>
-            {service.reason && !service.sleeping ? reasonText(trans, service.reason) : service.source}
+            {service.reason && !service.sleeping ? serviceReason(trans, service.reason) : service.source}
           </span>
         </>
       }

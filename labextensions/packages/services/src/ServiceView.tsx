@@ -186,7 +186,7 @@ export function serviceReason(trans: ReturnType<typeof useTrans>, reason: string
     CrashLoop: trans.__('Its replicas end again and again'),
     RolloutFailed: trans.__('The last revision did not become ready'),
     RolledBack: trans.__('Taken back'),
-    NotReady: trans.__('It did not become ready in time'),
+    NotReady: trans.__('It is not ready'),
     Expired: trans.__('Its time was over'),
     Replaced: trans.__('Another revision took its place')
   };

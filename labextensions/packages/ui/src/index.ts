@@ -16,3 +16,4 @@ export * from './settings';
 export * from './state';
 export * from './time';
 export * from './widget';
+export * from './words';
