@@ -141,7 +141,7 @@ async def test_the_services(lab: Lab, served: str) -> None:
     await expect(page.locator(".at-Answer-label")).to_be_visible(timeout=30_000)
     await page.get_by_text("The same from elsewhere").click()
     await look(lab, "a service: Try it")
-    ready = {"Figures": ".at-Chart canvas", "Logs": ".at-Log-line", "Keys": ".at-EmptyState"}
+    ready = {"Figures": ".at-Chart canvas", "Logs": ".at-Log-line:not(.at-Log-probe)", "Keys": ".at-EmptyState"}
     for tab, what in ready.items():
         await page.get_by_role("tab", name=tab, exact=True).click()
         await expect(page.locator(what).first).to_be_visible(timeout=30_000)

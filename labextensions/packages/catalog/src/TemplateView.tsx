@@ -117,7 +117,8 @@ function body(source: string): string {
 /** Markdown as Lab shows it, with its sanitizer. */
 function Markdown({ rendermime, source }: { rendermime: IRenderMimeRegistry; source: string }): JSX.Element {
   const box = React.useRef<HTMLDivElement>(null);
-  React.useEffect(() => {
+  // Before the page leaves the document: a widget outside of it cannot be detached.
+  React.useLayoutEffect(() => {
     if (!box.current || !source) {
       return undefined;
     }
