@@ -12,6 +12,7 @@ export * from './membership';
 export * from './notice';
 export * from './places';
 export * from './reason';
+export * from './retry';
 export * from './settings';
 export * from './state';
 export * from './time';

@@ -2,6 +2,8 @@ import { Event, IAtelier } from '@atelier/api';
 import { ISignal, Signal } from '@lumino/signaling';
 import * as React from 'react';
 
+import { Retry } from './retry';
+
 // Something that changes says much at once: one look after it is enough.
 const GATHER = 200;
 
@@ -59,6 +61,7 @@ export abstract class LiveList<T> {
     if (turn === this.turn) {
       this.items = items;
       this.error = error;
+      this.retry.told(error);
       this._changed.emit();
     }
   }
@@ -74,6 +77,7 @@ export abstract class LiveList<T> {
   protected readonly _changed = new Signal<this, void>(this);
   private wanted = false;
   private turn = 0;
+  private readonly retry = new Retry(() => void this.load());
   private timer = 0;
   private readonly _event = new Signal<this, Event>(this);
 }
