@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, Route, async_playwright
+from playwright.async_api import Browser, BrowserContext, async_playwright
 
 from atelier_sdk import Client, credentials
 from tests.atelier_cli.platform.installation import Browser as HubPages
@@ -29,6 +29,15 @@ FLAGS = [
     "--disable-sync",
     "--disable-features=LocalNetworkAccessChecks",  # a page that a test has touched is no longer this machine's own
 ]
+
+# Let tests run Lab's commands by their ids: `window.jupyterapp`. Before Lab's own script runs, and without a route, for
+# which the browser would stop at each request and keep nothing in its cache.
+EXPOSE = """document.addEventListener('readystatechange', () => {
+  const config = document.getElementById('jupyter-config-data');
+  if (config) {
+    config.textContent = config.textContent.replace('"exposeAppInBrowser": false', '"exposeAppInBrowser": true');
+  }
+});"""
 
 
 @pytest.fixture(scope="session")
@@ -109,27 +118,25 @@ def served(client: Client, model: str) -> str:
     return model
 
 
-@pytest.fixture
-async def context(platform: Installation, chromium: Browser, signed_in: Path) -> AsyncIterator[BrowserContext]:
-    """A browser window of Ada's; its size is that of a small laptop."""
-    fresh = await chromium.new_context(
+@pytest.fixture(scope="session")
+async def window(platform: Installation, chromium: Browser, signed_in: Path) -> AsyncIterator[BrowserContext]:
+    """A browser window of Ada's, with one cache for all tests; its size is that of a small laptop."""
+    opened = await chromium.new_context(
         base_url=platform.url, storage_state=signed_in, viewport={"width": 1280, "height": 800}
     )
-    fresh.set_default_timeout(20_000)
-    await fresh.route(re.compile(r"/user/[^/]+/lab"), _expose_app)
-    await fresh.grant_permissions(["clipboard-read", "clipboard-write"])
-    yield fresh
-    await fresh.close()
+    opened.set_default_timeout(20_000)
+    await opened.add_init_script(EXPOSE)
+    await opened.grant_permissions(["clipboard-read", "clipboard-write"])
+    yield opened
+    await opened.close()
 
 
-async def _expose_app(route: Route) -> None:
-    """Let tests run Lab's commands by their ids: `window.jupyterapp`."""
-    if route.request.resource_type != "document":
-        await route.continue_()
-        return
-    answer = await route.fetch()
-    page = await answer.text()
-    await route.fulfill(response=answer, body=page.replace('"exposeAppInBrowser": false', '"exposeAppInBrowser": true'))
+@pytest.fixture
+async def context(window: BrowserContext) -> AsyncIterator[BrowserContext]:
+    """The window, whose tabs are closed after the test."""
+    yield window
+    for page in window.pages:
+        await page.close()
 
 
 @pytest.fixture

@@ -137,3 +137,10 @@ async def test_a_viewer_is_offered_nothing(lab: Lab, name: str, tmp_path: Path) 
         await expect(page.locator("#atelier-services").get_by_role("button", name="New service")).to_be_disabled()
     finally:
         await lab.run("atelier:choose-project", {"project": "ada"})
+
+
+async def test_mlflows_own_pages_are_not_for_browsers(lab: Lab) -> None:
+    """They show what people logged, which must not happen at the hub's origin; the answer says where to look."""
+    answer = await lab.page.goto("/services/atelier-gateway/mlflow/")
+    assert answer is not None and answer.status == 401
+    assert "Models and Runs" in await answer.text()
