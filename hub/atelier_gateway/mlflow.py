@@ -12,7 +12,7 @@ from atelier_gateway.body import Body
 from atelier_gateway.call import Call
 from atelier_gateway.connection import UpstreamError
 from atelier_gateway.control_plane import Account, ControlPlane
-from atelier_gateway.errors import Refusal, unauthorized, unavailable
+from atelier_gateway.errors import Refusal, unavailable
 from atelier_gateway.exchange import UsedBefore, exchange
 from atelier_gateway.remembered import Remembered
 from atelier_gateway.replica import Upstream
@@ -20,6 +20,10 @@ from atelier_gateway.replica import Upstream
 WORKSPACE = b"x-mlflow-workspace"
 _SECONDS = 300.0
 _MOST_UPSTREAMS = 8
+_HINT = (
+    "In JupyterLab, the panels Models and Runs show what MLflow keeps. Programs use the mlflow client: notebooks and "
+    "steps have a token already, others send one of the hub as MLFLOW_TRACKING_TOKEN."
+)
 
 
 class MLflow:
@@ -34,7 +38,7 @@ class MLflow:
         raw = scope["headers"]
         token, project = token_of(raw), _workspace(raw)
         if not token:
-            raise unauthorized("MLflow is reached with a token of the hub or of a running step.")
+            raise Refusal(401, "MLflow is reached with a token, never from a browser.", code="unauthorized", hint=_HINT)
         account = await self._accounts.get(token, project)
         length = next(iter(headers.values(raw, b"content-length")), None)
         body = Body(receive, int(length) if length is not None else None, None, _SECONDS)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, Route, async_playwright
+from playwright.async_api import Browser, BrowserContext, async_playwright
 
 from atelier_sdk import Client, credentials
 from tests.atelier_cli.platform.installation import Browser as HubPages
 from tests.atelier_cli.platform.installation import Installation, free_port
 from tests.ui.lab import Lab, sign_in
+from tests.ui.models.trained import train
 from tests.ui.overlay import EVERY_CONTROL, templates_with
 
 FLAGS = [
@@ -27,6 +29,15 @@ FLAGS = [
     "--disable-sync",
     "--disable-features=LocalNetworkAccessChecks",  # a page that a test has touched is no longer this machine's own
 ]
+
+# Let tests run Lab's commands by their ids: `window.jupyterapp`. Before Lab's own script runs, and without a route, for
+# which the browser would stop at each request and keep nothing in its cache.
+EXPOSE = """document.addEventListener('readystatechange', () => {
+  const config = document.getElementById('jupyter-config-data');
+  if (config) {
+    config.textContent = config.textContent.replace('"exposeAppInBrowser": false', '"exposeAppInBrowser": true');
+  }
+});"""
 
 
 @pytest.fixture(scope="session")
@@ -82,27 +93,50 @@ def client(platform: Installation) -> Iterator[Client]:
         yield connected
 
 
-@pytest.fixture
-async def context(platform: Installation, chromium: Browser, signed_in: Path) -> AsyncIterator[BrowserContext]:
-    """A browser window of Ada's; its size is that of a small laptop."""
-    fresh = await chromium.new_context(
+@pytest.fixture(scope="session")
+def trained(client: Client, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A run that has left two models."""
+    return train(client, "ada", tmp_path_factory.mktemp("trained"))
+
+
+@pytest.fixture(scope="session")
+def model(client: Client, trained: str) -> Iterator[str]:
+    """A model with two versions; what tests have deployed is gone afterwards."""
+    name = f"m-{uuid.uuid4().hex[:8]}"
+    for output in ("model", "second"):
+        client.models.register_run("ada", name, run=trained, step="train", output=output)
+    yield name
+    for service in list(client.services.list("ada")):
+        client.services.delete("ada", service.name)
+
+
+@pytest.fixture(scope="session")
+def served(client: Client, model: str) -> str:
+    """A service that answers."""
+    found = client.services.deploy("ada", {"name": model, "model": f"models:/{model}/1", "grace": 2})
+    client.services.wait("ada", model, found.newest, seconds=240)
+    return model
+
+
+@pytest.fixture(scope="session")
+async def window(platform: Installation, chromium: Browser, signed_in: Path) -> AsyncIterator[BrowserContext]:
+    """A browser window of Ada's, with one cache for all tests; its size is that of a small laptop."""
+    opened = await chromium.new_context(
         base_url=platform.url, storage_state=signed_in, viewport={"width": 1280, "height": 800}
     )
-    fresh.set_default_timeout(20_000)
-    await fresh.route(re.compile(r"/user/[^/]+/lab"), _expose_app)
-    await fresh.grant_permissions(["clipboard-read", "clipboard-write"])
-    yield fresh
-    await fresh.close()
+    opened.set_default_timeout(20_000)
+    await opened.add_init_script(EXPOSE)
+    await opened.grant_permissions(["clipboard-read", "clipboard-write"])
+    yield opened
+    await opened.close()
 
 
-async def _expose_app(route: Route) -> None:
-    """Let tests run Lab's commands by their ids: `window.jupyterapp`."""
-    if route.request.resource_type != "document":
-        await route.continue_()
-        return
-    answer = await route.fetch()
-    page = await answer.text()
-    await route.fulfill(response=answer, body=page.replace('"exposeAppInBrowser": false', '"exposeAppInBrowser": true'))
+@pytest.fixture
+async def context(window: BrowserContext) -> AsyncIterator[BrowserContext]:
+    """The window, whose tabs are closed after the test."""
+    yield window
+    for page in window.pages:
+        await page.close()
 
 
 @pytest.fixture

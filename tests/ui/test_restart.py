@@ -24,10 +24,17 @@ async def test_a_run_stays_live_over_a_restart_of_the_control_plane(lab: Lab) ->
         os.kill(lab.platform.pid("control-plane"), signal.SIGKILL)
         await expect(page.get_by_role("button", name="Atelier: Away")).to_be_visible(timeout=10_000)
         await expect(page.locator(".Toastify__toast", has_text="this page catches up by itself")).to_be_visible()
+        await lab.run("atelier:show-models")  # what nobody has looked at yet fails to load
+        await expect(page.locator("#atelier-models .at-ErrorNotice")).to_be_visible(timeout=10_000)
+        await lab.run("atelier:show-catalog")
+        await expect(page.locator("#atelier-catalog .at-ErrorNotice")).to_be_visible(timeout=10_000)
     finally:
         os.kill(supervisor, signal.SIGCONT)
     await expect(page.get_by_role("button", name="Atelier: Live")).to_be_visible(timeout=60_000)
     await expect(page.locator(".Toastify__toast", has_text="is back")).to_be_visible()
+    await expect(page.locator("#atelier-catalog .at-RowList-row").first).to_be_visible(timeout=60_000)
+    await lab.run("atelier:show-models")
+    await expect(page.locator("#atelier-models .at-ErrorNotice")).to_have_count(0, timeout=60_000)
     await expect(page.locator('.at-RunBar[data-state="done"]')).to_be_visible(timeout=120_000)
     states = await page.locator(".at-Step").evaluate_all("all => all.map(one => one.dataset.state)")
     assert states == ["done"] * 8 and canvas.path

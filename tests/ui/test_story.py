@@ -11,6 +11,7 @@ import pytest
 from playwright.async_api import Browser, Locator, Page, expect
 
 from atelier_sdk import Client
+from atelier_sdk.models import Run
 from tests.atelier_cli.platform.installation import PASSWORD, Installation
 from tests.ui.lab import Lab
 from tests.ui.pipelines.canvas import Canvas
@@ -50,6 +51,15 @@ class Person:
 async def test_from_sign_in_to_results(
     platform: Installation, chromium: Browser, client: Client, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    person, run = await story(platform, chromium, client, "local")
+    with capsys.disabled():
+        told = f"{len(person.stages)} stages, {person.clicks} clicks, {person.fields} fields"
+        print(f"\nfrom sign-in to the results of the demo: {told} ({', '.join(person.stages)})")
+    assert run.state == "done"
+
+
+async def story(platform: Installation, chromium: Browser, client: Client, on: str) -> tuple[Person, Run]:
+    """All of it; `on` is where the person should be told that it runs."""
     context = await chromium.new_context(base_url=platform.url, viewport={"width": 1440, "height": 900})
     page = await context.new_page()
     page.set_default_timeout(30_000)
@@ -57,18 +67,17 @@ async def test_from_sign_in_to_results(
     await sign_in(person)
     canvas = await open_demo(person, platform, client)
     await change_and_run(person, canvas)
+    await expect(page.locator(".at-RunBar-on")).to_have_text(on)
     await watch(person, canvas)
     await read_results(person, canvas)
     await context.close()
-    with capsys.disabled():
-        told = f"{len(person.stages)} stages, {person.clicks} clicks, {person.fields} fields"
-        print(f"\nfrom sign-in to the results of the demo: {told} ({', '.join(person.stages)})")
     assert len(person.stages) <= STAGES and person.fields <= FIELDS
     run = next(iter(client.runs.list("ada")))
     attempt = list(client.steps.attempts("ada", run.id, "random-forest"))[-1]
-    assert run.state == "done" and attempt.state == "done"
+    assert run.on == on and attempt.state == "done"
     log = b"".join(client.steps.logs("ada", run.id, "random-forest")).decode()
     assert "trees 20," in log
+    return person, run
 
 
 async def sign_in(person: Person) -> None:
@@ -105,7 +114,7 @@ async def watch(person: Person, canvas: Canvas) -> None:
     running = canvas.page.locator('.react-flow__node [data-state="running"], .react-flow__node [data-state="done"]')
     await expect(running.first).to_be_visible(timeout=120_000)  # the first run on a fresh platform warms up
     await person.stage("running")
-    await expect(canvas.page.locator('.at-RunBar[data-state="done"]')).to_be_visible(timeout=120_000)
+    await expect(canvas.page.locator('.at-RunBar[data-state="done"]')).to_be_visible(timeout=240_000)
     await person.stage("done")
 
 

@@ -131,5 +131,7 @@ def _config(app: ASGIApp, lifespan: str, most: int | None = None) -> uvicorn.Con
         server_header=False,
         proxy_headers=False,
         limit_concurrency=most,
+        # Longer than clients keep an idle connection: else one is used in the moment in which it is closed here.
+        timeout_keep_alive=30,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import time
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.atelier_cli.platform.installation import Installation, free_port
+from tests.atelier_cli.platform.installation import Installation
 from tests.harness.cluster import images
 from tests.harness.cluster.fixtures import Cluster
-from tests.harness.cluster.platform import publish_images, up_options
-from tests.harness.cluster.runtime import publish_runtime
+from tests.harness.cluster.platform import installed_beside
 
 pytestmark = pytest.mark.cluster
 
@@ -26,19 +23,9 @@ pytestmark = pytest.mark.cluster
 @pytest.fixture(scope="module")
 def there(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """A platform that uses the cluster, in namespaces of its own."""
-    publish_runtime(cluster, "latest")
-    publish_images(cluster)
     top = tmp_path_factory.mktemp("cluster")
-    installed = Installation(top / "data", env=os.environ | {"ATELIER_CREDENTIALS": str(top / "credentials.json")})
-    instance = f"d{uuid.uuid4().hex[:6]}"
-    options = ["--cluster-option", f"namespace_prefix={instance}-", "--cluster-option", f"instance={instance}"]
-    try:
-        installed.up("--port", str(free_port()), "--admin", "ada", *up_options(cluster), *options)
-        yield installed
-    finally:
-        installed.run("down", "--stop-runs", check=False)
-        installed.run("down", check=False)
-        cluster.kubectl("delete", "namespace", f"{instance}-ada", "--wait=false", "--ignore-not-found")
+    with installed_beside(cluster, top / "data", {"ATELIER_CREDENTIALS": str(top / "credentials.json")}) as (found, _):
+        yield found
 
 
 def doctor(there: Installation, *options: str) -> dict[str, Any]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import socket
-from collections.abc import Iterator, Sequence
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from atelier_templates.images import load_images
+from tests.atelier_cli.platform.installation import Installation
+from tests.atelier_cli.platform.installation import free_port as any_port
 from tests.harness.control_plane import ControlPlane
 from tests.harness.hub import TestHub, free_port
 
@@ -53,6 +57,23 @@ def control_plane(folder: Path, hub: TestHub, cluster: Cluster, prefix: str, **o
         names = cluster.kubectl("get", "namespaces", "-o", "name").split()
         if ours := [name for name in names if name.startswith(f"namespace/{prefix}")]:
             cluster.kubectl("delete", *ours, "--wait=false")
+
+
+@contextmanager
+def installed_beside(cluster: Cluster, data: Path, env: Mapping[str, str]) -> Iterator[tuple[Installation, Any]]:
+    """`atelier up` with an account for `ada` beside the cluster, in namespaces of its own, and what it printed."""
+    publish_runtime(cluster, "latest")
+    publish_images(cluster)
+    installed = Installation(data, env={**os.environ, **env})
+    instance = f"d{uuid.uuid4().hex[:6]}"
+    options = ["--cluster-option", f"namespace_prefix={instance}-", "--cluster-option", f"instance={instance}"]
+    try:
+        started = installed.up("--port", str(any_port()), "--admin", "ada", *up_options(cluster), *options)
+        yield installed, started
+    finally:
+        installed.run("down", "--stop-runs", check=False)
+        installed.run("down", check=False)
+        cluster.kubectl("delete", "namespace", f"{instance}-ada", "--wait=false", "--ignore-not-found")
 
 
 def publish_images(cluster: Cluster, names: Sequence[str] = IMAGES) -> list[str]:

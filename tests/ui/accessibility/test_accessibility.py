@@ -113,6 +113,44 @@ async def test_a_dataset(lab: Lab, tmp_path: Path) -> None:
     await look(lab, "a text of a dataset")
 
 
+async def test_the_models(lab: Lab, model: str) -> None:
+    await lab.run("atelier:show-models")
+    await expect(lab.page.locator("#atelier-models .at-RowList-row", has_text=model)).to_be_visible()
+    await lab.run("atelier:open-model", {"project": "ada", "name": model})
+    ready = {"About": ".at-Facts", "Signature": ".at-Signature", "Parameters": "p.at-Quiet", "Use it": ".at-CopyText"}
+    for tab, what in ready.items():
+        await lab.page.get_by_role("tab", name=tab, exact=True).click()
+        await expect(lab.page.locator(f".at-Tabs-panel {what}").first).to_be_visible()
+        await look(lab, f"a model: {tab}")
+    for number in (1, 2):
+        await lab.page.get_by_label(f"Compare version {number}").check()
+    await lab.page.get_by_role("button", name="Compare", exact=True).click()
+    await expect(lab.page.get_by_role("table", name="Metrics")).to_be_visible()
+    await look(lab, "two versions side by side")
+
+
+async def test_the_services(lab: Lab, served: str) -> None:
+    page = lab.page
+    await lab.run("atelier:show-services")
+    await expect(page.locator("#atelier-services .at-RowList-row", has_text=served)).to_be_visible()
+    await lab.run("atelier:open-service", {"project": "ada", "name": served})
+    await expect(page.get_by_role("region", name="Replicas")).to_contain_text("answers")
+    await look(lab, "a service")
+    await page.get_by_role("tab", name="Try it", exact=True).click()
+    await page.get_by_role("button", name="Send", exact=True).click()
+    await expect(page.locator(".at-Answer-label")).to_be_visible(timeout=30_000)
+    await page.get_by_text("The same from elsewhere").click()
+    await look(lab, "a service: Try it")
+    ready = {"Figures": ".at-Chart canvas", "Logs": ".at-Log-line:not(.at-Log-probe)", "Keys": ".at-EmptyState"}
+    for tab, what in ready.items():
+        await page.get_by_role("tab", name=tab, exact=True).click()
+        await expect(page.locator(what).first).to_be_visible(timeout=30_000)
+        await look(lab, f"a service: {tab}")
+    await page.get_by_role("button", name="Deploy…", exact=True).click()
+    await page.get_by_role("dialog").get_by_text("Advanced").click()
+    await look(lab, "how to deploy", ".jp-Dialog-content")
+
+
 async def test_every_control(lab: Lab) -> None:
     canvas = await every_control(lab)
     for field in ("tags", "points", "labels"):

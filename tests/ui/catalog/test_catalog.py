@@ -17,6 +17,8 @@ async def test_templates_are_found_and_explained(lab: Lab) -> None:
     page = lab.page.locator(".at-Template")
     await expect(page).to_contain_text("test_size")
     await expect(page.locator(".jp-RenderedMarkdown li").first).to_be_visible()
+    await lab.run("application:close")
+    await expect(page).to_have_count(0)
     assert not lab.errors
 
 

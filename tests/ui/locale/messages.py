@@ -1,11 +1,17 @@
-"""The strings of the Lab extension, read out of its sources."""
+"""The strings of the Lab extension, read out of its sources and out of the templates that it shows."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import yaml
+
+import atelier_templates
 
 ROOT = Path(__file__).parents[3]
 SOURCES = ROOT / "labextensions" / "packages"
@@ -17,6 +23,7 @@ _TEXT = re.compile(
 )
 _WANTED = {"__": 1, "_n": 2, "_p": 2, "_np": 3}
 _ESCAPES = {"n": "\n", "t": "\t"}
+_SAID = ("label", "category", "title", "description", "group")  # as `inWords` has them
 
 
 @dataclass(frozen=True)
@@ -36,7 +43,22 @@ def messages() -> list[Message]:
         for call in _CALL.finditer(source):
             line = source.count("\n", 0, call.start()) + 1
             found.append(_message(source, call, f"{path.relative_to(ROOT)}:{line}"))
+    for manifest in sorted(Path(atelier_templates.__file__).parent.glob("*/template.yaml")):
+        place = f"{manifest.parent.name}/{manifest.name}"
+        template = yaml.safe_load(manifest.read_text("utf-8"))
+        shown = {key: template.get(key) for key in ("label", "category", "description")}
+        for part in (shown, template.get("parameters"), template.get("inputs"), template.get("outputs")):
+            found += [Message(text, (text,), place) for text in _said(part)]
     return found
+
+
+def _said(part: Any) -> Iterator[str]:
+    """What of a template's manifest people read."""
+    for key, value in part.items() if isinstance(part, dict) else enumerate(part if isinstance(part, list) else ()):
+        if key in _SAID and isinstance(value, str) and value:
+            yield value
+        elif key != "default":
+            yield from _said(value)
 
 
 def _message(source: str, call: re.Match[str], place: str) -> Message:

@@ -9,17 +9,10 @@ from pathlib import Path
 import pytest
 from playwright.async_api import expect
 
-from atelier_sdk import Client
 from tests.ui.lab import Lab
 from tests.ui.models.trained import answer, begin, fact, train
 
 SLOW = 60_000
-
-
-@pytest.fixture(scope="module")
-def trained(client: Client, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A run that has left two models."""
-    return train(client, "ada", tmp_path_factory.mktemp("trained"))
 
 
 @pytest.fixture
@@ -144,3 +137,10 @@ async def test_a_viewer_is_offered_nothing(lab: Lab, name: str, tmp_path: Path) 
         await expect(page.locator("#atelier-services").get_by_role("button", name="New service")).to_be_disabled()
     finally:
         await lab.run("atelier:choose-project", {"project": "ada"})
+
+
+async def test_mlflows_own_pages_are_not_for_browsers(lab: Lab) -> None:
+    """They show what people logged, which must not happen at the hub's origin; the answer says where to look."""
+    answer = await lab.page.goto("/services/atelier-gateway/mlflow/")
+    assert answer is not None and answer.status == 401
+    assert "Models and Runs" in await answer.text()

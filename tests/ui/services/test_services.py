@@ -4,38 +4,17 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 from playwright.async_api import Page, expect
 
-from atelier_sdk import AtelierError, Client
+from atelier_sdk import AtelierError
 from tests.ui.lab import Lab
-from tests.ui.models.trained import answer, begin, train
+from tests.ui.models.trained import answer, begin
 
 VERY_SLOW = 240_000
-
-
-@pytest.fixture(scope="module")
-def model(client: Client, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A model with two versions; what a test has deployed of it is gone afterwards."""
-    name = f"m-{uuid.uuid4().hex[:8]}"
-    run = train(client, "ada", tmp_path_factory.mktemp("trained"))
-    for output in ("model", "second"):
-        client.models.register_run("ada", name, run=run, step="train", output=output)
-    yield name
-    for service in list(client.services.list("ada")):
-        client.services.delete("ada", service.name)
-
-
-@pytest.fixture(scope="module")
-def served(client: Client, model: str) -> str:
-    """A service that answers."""
-    found = client.services.deploy("ada", {"name": model, "model": f"models:/{model}/1", "grace": 2})
-    client.services.wait("ada", model, found.newest, seconds=240)
-    return model
 
 
 async def open_tab(lab: Lab, service: str, tab: str) -> Page:
@@ -145,7 +124,9 @@ async def test_a_second_revision_on_trial_is_promoted(lab: Lab, served: str) -> 
     await dialog.get_by_role("button", name="Deploy", exact=True).click()
     traffic = page.get_by_role("region", name="Traffic")
     await expect(traffic).to_contain_text("on trial", timeout=VERY_SLOW)
-    await page.get_by_role("spinbutton", name="Share of revision 2").fill("50")
+    share = page.get_by_role("spinbutton", name="Share of revision 2")
+    await expect(share).to_have_value("20", timeout=VERY_SLOW)  # once its replica answers
+    await share.fill("50")
     await expect(traffic).to_contain_text("The shares add up to 130, not 100.")
     await page.get_by_role("spinbutton", name="Share of revision 1").fill("50")
     await page.get_by_role("button", name="Set shares").click()

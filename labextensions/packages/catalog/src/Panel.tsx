@@ -35,7 +35,7 @@ export function CatalogPanel(props: { atelier: IAtelier; onOpen: (template: stri
 function Templates(props: { atelier: IAtelier; onOpen: (template: string) => void }): JSX.Element {
   const trans = useTrans();
   const [query, setQuery] = React.useState('');
-  const { value, error, again } = useLoaded(() => loadTemplates(props.atelier), [props.atelier]);
+  const { value, error, again } = useLoaded(() => loadTemplates(props.atelier, trans), [props.atelier]);
   if (!value) {
     return error ? <ErrorNotice error={error} retry={again} /> : <Loading />;
   }

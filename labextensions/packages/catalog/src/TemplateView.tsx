@@ -13,7 +13,8 @@ export function TemplateView(props: {
   name: string;
 }): JSX.Element {
   const { atelier, rendermime, name } = props;
-  const { value, error, again } = useLoaded(() => loadTemplate(atelier, name), [atelier, name]);
+  const trans = useTrans();
+  const { value, error, again } = useLoaded(() => loadTemplate(atelier, name, trans), [atelier, name]);
   if (!value) {
     return error ? <ErrorNotice error={error} retry={again} /> : <Loading />;
   }
@@ -116,7 +117,8 @@ function body(source: string): string {
 /** Markdown as Lab shows it, with its sanitizer. */
 function Markdown({ rendermime, source }: { rendermime: IRenderMimeRegistry; source: string }): JSX.Element {
   const box = React.useRef<HTMLDivElement>(null);
-  React.useEffect(() => {
+  // Before the page leaves the document: a widget outside of it cannot be detached.
+  React.useLayoutEffect(() => {
     if (!box.current || !source) {
       return undefined;
     }

@@ -1,13 +1,15 @@
 import { IAtelier, unwrap } from '@atelier/api';
+import { inWords } from '@atelier/ui';
+import { TranslationBundle } from '@jupyterlab/translation';
 
 /** The templates that pipelines may use. */
-export async function loadTemplates(atelier: IAtelier) {
-  return (await unwrap(atelier.rest.GET('/templates'))).items;
+export async function loadTemplates(atelier: IAtelier, trans: TranslationBundle) {
+  return inWords(trans, (await unwrap(atelier.rest.GET('/templates'))).items);
 }
 
 /** One template with its parameters and its description. */
-export async function loadTemplate(atelier: IAtelier, name: string) {
-  return unwrap(atelier.rest.GET('/templates/{name}', { params: { path: { name } } }));
+export async function loadTemplate(atelier: IAtelier, name: string, trans: TranslationBundle) {
+  return inWords(trans, await unwrap(atelier.rest.GET('/templates/{name}', { params: { path: { name } } })));
 }
 
 /** The images that steps may run in. */

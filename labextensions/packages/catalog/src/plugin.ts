@@ -1,5 +1,5 @@
 import { IAtelier } from '@atelier/api';
-import { ContentWidget, DOMAIN, LazyPanel, templatesIcon } from '@atelier/ui';
+import { addPanel, ContentWidget, DOMAIN, templatesIcon } from '@atelier/ui';
 import { ILayoutRestorer, JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ICommandPalette, MainAreaWidget, WidgetTracker } from '@jupyterlab/apputils';
 import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
@@ -8,8 +8,6 @@ import * as React from 'react';
 
 import { CatalogPanel } from './Panel';
 import { TemplateView } from './TemplateView';
-
-const PANEL = 'atelier-catalog';
 
 namespace CommandIDs {
   export const show = 'atelier:show-catalog';
@@ -32,7 +30,23 @@ export const catalog: JupyterFrontEndPlugin<void> = {
     restorer: ILayoutRestorer | null
   ): void => {
     const trans = (translator ?? nullTranslator).load(DOMAIN);
-    addPanel(app, atelier, trans, restorer);
+    addPanel(
+      { app, atelier, trans, restorer },
+      {
+        id: 'atelier-catalog',
+        icon: templatesIcon,
+        caption: trans.__('Catalog'),
+        rank: 640,
+        type: 'Atelier Catalog',
+        command: CommandIDs.show,
+        label: trans.__('Show Catalog of Templates, Images and Flavors'),
+        draw: () =>
+          React.createElement(CatalogPanel, {
+            atelier,
+            onOpen: (name: string) => void app.commands.execute(CommandIDs.open, { name })
+          })
+      }
+    );
     const tracker = new WidgetTracker<MainAreaWidget>({ namespace: 'atelier-template' });
     addOpen(app, atelier, rendermime, trans, tracker);
     palette?.addItem({ command: CommandIDs.show, category: trans.__('Atelier') });
@@ -44,34 +58,6 @@ export const catalog: JupyterFrontEndPlugin<void> = {
     });
   }
 };
-
-function addPanel(
-  app: JupyterFrontEnd,
-  atelier: IAtelier,
-  trans: TranslationBundle,
-  restorer: ILayoutRestorer | null
-): void {
-  const panel = new LazyPanel({
-    id: PANEL,
-    icon: templatesIcon,
-    caption: trans.__('Catalog'),
-    trans,
-    restored: app.restored,
-    draw: () =>
-      React.createElement(CatalogPanel, {
-        atelier,
-        onOpen: (name: string) => void app.commands.execute(CommandIDs.open, { name })
-      })
-  });
-  app.shell.add(panel, 'left', { rank: 640, type: 'Atelier Catalog' });
-  restorer?.add(panel, PANEL);
-  app.commands.addCommand(CommandIDs.show, {
-    label: trans.__('Show Catalog of Templates, Images and Flavors'),
-    icon: templatesIcon,
-    describedBy: { args: { type: 'object', properties: {} } },
-    execute: () => app.shell.activateById(PANEL)
-  });
-}
 
 function addOpen(
   app: JupyterFrontEnd,

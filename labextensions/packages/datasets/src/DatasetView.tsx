@@ -8,6 +8,7 @@ import {
   refusal,
   RowList,
   TextButton,
+  useEvents,
   useLoaded,
   useMembership,
   useTrans
@@ -35,19 +36,7 @@ export function DatasetView(props: DatasetViewProps): JSX.Element {
     () => Promise.all([client.get(name), client.versions(name)]),
     [client, name]
   );
-  const reload = React.useRef(again);
-  reload.current = again;
-  React.useEffect(() => {
-    const heard = (_: unknown, touched: string): void => {
-      if (touched === name) {
-        reload.current();
-      }
-    };
-    model.touched.connect(heard);
-    return () => {
-      model.touched.disconnect(heard);
-    };
-  }, [model, name]);
+  useEvents(model, event => event.subject === name && event.project === client.project && again());
   if (!value) {
     return error ? <ErrorNotice error={error} retry={again} /> : <Loading />;
   }

@@ -1,5 +1,5 @@
-import { all, Event, IAtelier, unwrap } from '@atelier/api';
-import { ISignal, Signal } from '@lumino/signaling';
+import { all, IAtelier, unwrap } from '@atelier/api';
+import { LiveList } from '@atelier/ui';
 
 import { Source } from './sources';
 import { Transfer, WorkspaceTransfer, WorkspaceVersion } from './transfer';
@@ -103,51 +103,19 @@ export type Preview = Awaited<ReturnType<DatasetsClient['preview']>>;
 export type DatasetFile = Awaited<ReturnType<DatasetsClient['files']>>['items'][number];
 
 /** The datasets of the current project, and what is on its way into them. */
-export class DatasetsModel {
-  constructor(private readonly atelier: IAtelier) {
-    atelier.feed.event.connect((_, event) => this.heard(event));
-    atelier.projectChanged.connect(() => void this.load());
+export class DatasetsModel extends LiveList<Dataset> {
+  constructor(atelier: IAtelier) {
+    super(atelier, ['dataset']);
   }
 
-  get changed(): ISignal<this, void> {
-    return this._changed;
-  }
-
-  /** Emitted with the name of a dataset that has changed. */
-  get touched(): ISignal<this, string> {
-    return this._touched;
-  }
-
-  /** None while nobody has asked. */
-  datasets: readonly Dataset[] | null = null;
   uploads: readonly Transfer[] = [];
-  error: unknown = null;
 
   get client(): DatasetsClient {
     return new DatasetsClient(this.atelier, this.atelier.project);
   }
 
-  /** Ask, once somebody looks. */
-  begin(): void {
-    if (!this.wanted) {
-      this.wanted = true;
-      void this.load();
-    }
-  }
-
-  async load(): Promise<void> {
-    const { client } = this;
-    if (!this.wanted || !client.project) {
-      return;
-    }
-    try {
-      const found = await client.list();
-      this.datasets = client.project === this.atelier.project ? found : this.datasets;
-      this.error = null;
-    } catch (error) {
-      this.error = error;
-    }
-    this._changed.emit();
+  protected list(): Promise<Dataset[]> {
+    return this.client.list();
   }
 
   /** Send files as a new version of a dataset. */
@@ -190,17 +158,4 @@ export class DatasetsModel {
     }
     this._changed.emit();
   }
-
-  private heard(event: Event): void {
-    if (event.subject_kind === 'dataset') {
-      this._touched.emit(event.subject);
-      if (event.project === this.atelier.project) {
-        void this.load();
-      }
-    }
-  }
-
-  private wanted = false;
-  private readonly _changed = new Signal<this, void>(this);
-  private readonly _touched = new Signal<this, string>(this);
 }

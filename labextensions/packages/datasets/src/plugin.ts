@@ -1,9 +1,9 @@
 import { IAtelier } from '@atelier/api';
-import { ContentWidget, datasetsIcon, DOMAIN, LazyPanel } from '@atelier/ui';
+import { addPages, addPanel, datasetsIcon, DOMAIN, Shell } from '@atelier/ui';
 import { ILayoutRestorer, JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
-import { ICommandPalette, MainAreaWidget, WidgetTracker } from '@jupyterlab/apputils';
+import { ICommandPalette } from '@jupyterlab/apputils';
 import { IFileBrowserFactory } from '@jupyterlab/filebrowser';
-import { ITranslator, nullTranslator, TranslationBundle } from '@jupyterlab/translation';
+import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import * as React from 'react';
 
 import { DatasetActions } from './actions';
@@ -11,21 +11,15 @@ import { DatasetView } from './DatasetView';
 import { DatasetsClient, DatasetsModel } from './model';
 import { DatasetsPanel } from './Panel';
 
-const PANEL = 'atelier-datasets';
-
 namespace CommandIDs {
   export const show = 'atelier:show-datasets';
   export const open = 'atelier:open-dataset';
   export const register = 'atelier:register-dataset';
 }
 
-interface Context {
-  app: JupyterFrontEnd;
-  atelier: IAtelier;
-  trans: TranslationBundle;
+interface Context extends Shell {
   model: DatasetsModel;
   actions: DatasetActions;
-  pages: WidgetTracker<MainAreaWidget>;
   files: IFileBrowserFactory | null;
 }
 
@@ -47,36 +41,25 @@ export const datasets: JupyterFrontEndPlugin<void> = {
     const trans = (translator ?? nullTranslator).load(DOMAIN);
     const model = new DatasetsModel(atelier);
     const actions = new DatasetActions(model, trans);
-    const pages = new WidgetTracker<MainAreaWidget>({ namespace: 'atelier-dataset' });
-    const context = { app, atelier, trans, model, actions, pages, files };
-    addPanel(context, restorer);
+    const context = { app, atelier, trans, restorer, model, actions, files };
+    addList(context);
     addOpen(context);
     addRegister(context);
     const category = trans.__('Atelier');
     [CommandIDs.show, CommandIDs.register].forEach(command => palette?.addItem({ command, category }));
-    void restorer?.restore(pages, {
-      command: CommandIDs.open,
-      args: widget => argsOf(widget.id),
-      name: widget => widget.id,
-      when: app.serviceManager.ready
-    });
   }
 };
 
-/** `dataset:<project>:<name>`, as the widgets are called. */
-function argsOf(id: string): { project: string; name: string } {
-  const [, project, name] = id.split(':');
-  return { project, name };
-}
-
-function addPanel(context: Context, restorer: ILayoutRestorer | null): void {
+function addList(context: Context): void {
   const { app, atelier, trans, model } = context;
-  const panel = new LazyPanel({
-    id: PANEL,
+  addPanel(context, {
+    id: 'atelier-datasets',
     icon: datasetsIcon,
     caption: trans.__('Datasets'),
-    trans,
-    restored: app.restored,
+    rank: 630,
+    type: 'Atelier Datasets',
+    command: CommandIDs.show,
+    label: trans.__('Show Datasets'),
     draw: () =>
       React.createElement(DatasetsPanel, {
         atelier,
@@ -85,54 +68,30 @@ function addPanel(context: Context, restorer: ILayoutRestorer | null): void {
         onRegister: () => void app.commands.execute(CommandIDs.register)
       })
   });
-  app.shell.add(panel, 'left', { rank: 630, type: 'Atelier Datasets' });
-  restorer?.add(panel, PANEL);
-  app.commands.addCommand(CommandIDs.show, {
-    label: trans.__('Show Datasets'),
-    icon: datasetsIcon,
-    describedBy: { args: { type: 'object', properties: {} } },
-    execute: () => app.shell.activateById(PANEL)
-  });
 }
 
 function addOpen(context: Context): void {
-  const { app, atelier, trans, pages } = context;
-  const texts = { project: { type: 'string' as const }, name: { type: 'string' as const } };
-  app.commands.addCommand(CommandIDs.open, {
-    label: trans.__('Open Dataset'),
+  const { atelier, trans, model, actions } = context;
+  addPages(context, {
+    kind: 'dataset',
     icon: datasetsIcon,
-    describedBy: { args: { type: 'object', properties: texts, required: ['name'] } },
-    execute: async args => {
-      const project = String(args.project ?? atelier.project);
-      const name = String(args.name);
-      const id = `dataset:${project}:${name}`;
-      if (!pages.find(one => one.id === id)) {
-        const widget = page(context, new DatasetsClient(atelier, project), name);
-        widget.id = id;
-        app.shell.add(widget, 'main', { type: 'Atelier Dataset' });
-        await pages.add(widget);
-      }
-      app.shell.activateById(id);
+    type: 'Atelier Dataset',
+    command: CommandIDs.open,
+    label: trans.__('Open Dataset'),
+    begin: (project, name, close) => {
+      const client = new DatasetsClient(atelier, project);
+      return () =>
+        React.createElement(DatasetView, {
+          atelier,
+          model,
+          client,
+          name,
+          onNewVersion: one => void actions.register({ dataset: one.name }, client),
+          onRemove: one => void actions.remove(client, one).then(gone => gone && close()),
+          onRemoveVersion: (one, version) => void actions.removeVersion(client, one, version)
+        });
     }
   });
-}
-
-function page(context: Context, client: DatasetsClient, name: string): MainAreaWidget {
-  const { atelier, trans, model, actions } = context;
-  const content = new ContentWidget(trans, () =>
-    React.createElement(DatasetView, {
-      atelier,
-      model,
-      client,
-      name,
-      onNewVersion: one => void actions.register({ dataset: one.name }, client),
-      onRemove: one => void actions.remove(client, one).then(gone => gone && widget.dispose()),
-      onRemoveVersion: (one, version) => void actions.removeVersion(client, one, version)
-    })
-  );
-  const widget = new MainAreaWidget({ content });
-  Object.assign(widget.title, { label: name, icon: datasetsIcon, closable: true, caption: client.project });
-  return widget;
 }
 
 function addRegister(context: Context): void {

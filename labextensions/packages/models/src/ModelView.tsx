@@ -6,6 +6,7 @@ import {
   Loading,
   refusal,
   TextButton,
+  useEvents,
   useLoaded,
   useMembership,
   useTrans
@@ -39,7 +40,7 @@ export function ModelView(props: ModelViewProps): JSX.Element {
     () => Promise.all([client.get(name), client.versions(name)]),
     [client, name]
   );
-  useTouched(model, name, again);
+  useEvents(model, event => event.subject === name && event.project === client.project && again());
   if (!value) {
     return error ? <ErrorNotice error={error} retry={again} /> : <Loading />;
   }
@@ -51,23 +52,6 @@ export function ModelView(props: ModelViewProps): JSX.Element {
       <Versions {...props} found={found} versions={versions} />
     </>
   );
-}
-
-/** Call `then` whenever the model of this name has changed. */
-export function useTouched(model: ModelsModel, name: string, then: () => void): void {
-  const latest = React.useRef(then);
-  latest.current = then;
-  React.useEffect(() => {
-    const heard = (_: unknown, touched: string): void => {
-      if (touched === name) {
-        latest.current();
-      }
-    };
-    model.touched.connect(heard);
-    return () => {
-      model.touched.disconnect(heard);
-    };
-  }, [model, name]);
 }
 
 function Header(props: ModelViewProps & { found: Model }): JSX.Element {

@@ -157,7 +157,7 @@ function About(props: DetailProps): JSX.Element {
             </td>
           </tr>
           <tr>
-            <th scope="row">{trans.__('Flavors')}</th>
+            <th scope="row">{trans.__('Formats')}</th>
             <td>{detail.flavors.join(', ') || '–'}</td>
           </tr>
           <tr>

@@ -1,9 +1,5 @@
-import { IAtelier } from '@atelier/api';
-import { ContentWidget } from '@atelier/ui';
-import { JupyterFrontEnd } from '@jupyterlab/application';
-import { MainAreaWidget, WidgetTracker } from '@jupyterlab/apputils';
+import { addPages, Shell } from '@atelier/ui';
 import { IFileBrowserFactory } from '@jupyterlab/filebrowser';
-import { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
 import { ModelActions } from './actions';
@@ -24,13 +20,9 @@ const OPEN_RUN = 'atelier:open-run';
 const OPEN_DATASET = 'atelier:open-dataset';
 
 /** What the commands work with. */
-export interface ModelsContext {
-  app: JupyterFrontEnd;
-  atelier: IAtelier;
-  trans: TranslationBundle;
+export interface ModelsContext extends Shell {
   model: ModelsModel;
   actions: ModelActions;
-  pages: WidgetTracker<MainAreaWidget>;
   files: IFileBrowserFactory | null;
 }
 
@@ -41,51 +33,34 @@ export function addCommands(context: ModelsContext): void {
 }
 
 function addOpen(context: ModelsContext): void {
-  const { app, atelier, trans, pages } = context;
-  const texts = { project: { type: 'string' as const }, name: { type: 'string' as const } };
-  app.commands.addCommand(CommandIDs.open, {
-    label: trans.__('Open Model'),
+  const { app, atelier, trans, model, actions } = context;
+  addPages(context, {
+    kind: 'model',
     icon: modelsIcon,
-    describedBy: { args: { type: 'object', properties: texts, required: ['name'] } },
-    execute: async args => {
-      const project = String(args.project ?? atelier.project);
-      const name = String(args.name);
-      const id = `model:${project}:${name}`;
-      if (!pages.find(one => one.id === id)) {
-        const widget = page(context, new ModelsClient(atelier, project), name);
-        widget.id = id;
-        app.shell.add(widget, 'main', { type: 'Atelier Model' });
-        await pages.add(widget);
-      }
-      app.shell.activateById(id);
+    type: 'Atelier Model',
+    command: CommandIDs.open,
+    label: trans.__('Open Model'),
+    begin: (project, name, close) => {
+      const client = new ModelsClient(atelier, project);
+      const execute = (command: string, args: Record<string, string>): void => {
+        void app.commands.execute(command, { project, ...args });
+      };
+      return () =>
+        React.createElement(ModelView, {
+          atelier,
+          model,
+          client,
+          actions,
+          name,
+          onRemoved: close,
+          onRun: run => execute(OPEN_RUN, { run }),
+          onDataset: dataset => execute(OPEN_DATASET, { name: dataset }),
+          onDeploy: app.commands.hasCommand(DEPLOY)
+            ? reference => execute(DEPLOY, { model: reference })
+            : undefined
+        });
     }
   });
-}
-
-function page(context: ModelsContext, client: ModelsClient, name: string): MainAreaWidget {
-  const { app, atelier, trans, model, actions } = context;
-  const { project } = client;
-  const execute = (command: string, args: Record<string, string>): void => {
-    void app.commands.execute(command, { project, ...args });
-  };
-  const content = new ContentWidget(trans, () =>
-    React.createElement(ModelView, {
-      atelier,
-      model,
-      client,
-      actions,
-      name,
-      onRemoved: () => widget.dispose(),
-      onRun: run => execute(OPEN_RUN, { run }),
-      onDataset: dataset => execute(OPEN_DATASET, { name: dataset }),
-      onDeploy: app.commands.hasCommand(DEPLOY)
-        ? reference => execute(DEPLOY, { model: reference })
-        : undefined
-    })
-  );
-  const widget = new MainAreaWidget({ content });
-  Object.assign(widget.title, { label: name, icon: modelsIcon, closable: true, caption: project });
-  return widget;
 }
 
 function addRegister(context: ModelsContext): void {

@@ -1,5 +1,5 @@
-import { all, Event, IAtelier, unwrap } from '@atelier/api';
-import { ISignal, Signal } from '@lumino/signaling';
+import { all, IAtelier, unwrap } from '@atelier/api';
+import { LiveList } from '@atelier/ui';
 
 const LIST = '/projects/{project}/models';
 const ONE = '/projects/{project}/models/{model}';
@@ -110,77 +110,14 @@ export type Version = Awaited<ReturnType<ModelsClient['versions']>>[number];
 export type VersionDetail = Awaited<ReturnType<ModelsClient['version']>>;
 
 /** The models of the current project. */
-export class ModelsModel {
-  constructor(private readonly atelier: IAtelier) {
-    atelier.feed.event.connect((_, event) => this.heard(event));
-    atelier.projectChanged.connect(() => {
-      this.models = null;
-      void this.load();
-    });
+export class ModelsModel extends LiveList<Model> {
+  constructor(atelier: IAtelier) {
+    super(atelier, ['model']);
   }
 
-  get changed(): ISignal<this, void> {
-    return this._changed;
+  protected list(): Promise<Model[]> {
+    return new ModelsClient(this.atelier, this.atelier.project).list();
   }
-
-  /** Emitted with the name of a model that has changed. */
-  get touched(): ISignal<this, string> {
-    return this._touched;
-  }
-
-  /** None while nobody has asked. */
-  models: readonly Model[] | null = null;
-  error: unknown = null;
-
-  get client(): ModelsClient {
-    return new ModelsClient(this.atelier, this.atelier.project);
-  }
-
-  /** Ask, once somebody looks. */
-  begin(): void {
-    if (!this.wanted) {
-      this.wanted = true;
-      void this.load();
-    }
-  }
-
-  async load(): Promise<void> {
-    const { client } = this;
-    if (!this.wanted || !client.project) {
-      return;
-    }
-    try {
-      const found = await client.list();
-      this.models = client.project === this.atelier.project ? found : this.models;
-      this.error = null;
-    } catch (error) {
-      this.error = error;
-    }
-    this._changed.emit();
-  }
-
-  private heard(event: Event): void {
-    if (event.subject_kind === 'model') {
-      this._touched.emit(event.subject);
-      if (event.project === this.atelier.project) {
-        void this.load();
-      }
-    }
-  }
-
-  private wanted = false;
-  private readonly _changed = new Signal<this, void>(this);
-  private readonly _touched = new Signal<this, string>(this);
-}
-
-/** Whether each word of `query` stands in what a model is called and said of it. */
-export function fits(model: Model, query: string): boolean {
-  const aliases = Object.keys(model.aliases);
-  const text = [model.name, model.description, ...aliases].join('\n').toLowerCase();
-  return query
-    .toLowerCase()
-    .split(/\s+/)
-    .every(word => text.includes(word));
 }
 
 /** How a version is named where it is used: by an alias while it has one, else by number. */

@@ -1,8 +1,8 @@
 import { IAtelier } from '@atelier/api';
 import { addOutputAction } from '@atelier/runs';
-import { DOMAIN, LazyPanel } from '@atelier/ui';
+import { addPanel, DOMAIN } from '@atelier/ui';
 import { ILayoutRestorer, JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
-import { ICommandPalette, MainAreaWidget, WidgetTracker } from '@jupyterlab/apputils';
+import { ICommandPalette } from '@jupyterlab/apputils';
 import { IFileBrowserFactory } from '@jupyterlab/filebrowser';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import * as React from 'react';
@@ -14,7 +14,6 @@ import { modelsIcon } from './icons';
 import { ModelsModel } from './model';
 import { ModelsPanel } from './Panel';
 
-const PANEL = 'atelier-models';
 const DEMO = 'atelier:open-demo';
 
 /** Registered models: versions, aliases, approval, lineage; register, compare, download, delete. */
@@ -35,36 +34,25 @@ export const models: JupyterFrontEndPlugin<void> = {
     const trans = (translator ?? nullTranslator).load(DOMAIN);
     const model = new ModelsModel(atelier);
     const actions = new ModelActions(atelier, trans);
-    const pages = new WidgetTracker<MainAreaWidget>({ namespace: 'atelier-model' });
-    const context = { app, atelier, trans, model, actions, pages, files };
+    const context = { app, atelier, trans, restorer, model, actions, files };
     addCommands(context);
-    addPanel(context, restorer);
+    addList(context);
     addToOutputs(context);
     const category = trans.__('Atelier');
     [CommandIDs.show, CommandIDs.register].forEach(command => palette?.addItem({ command, category }));
-    void restorer?.restore(pages, {
-      command: CommandIDs.open,
-      args: widget => argsOf(widget.id),
-      name: widget => widget.id,
-      when: app.serviceManager.ready
-    });
   }
 };
 
-/** `model:<project>:<name>`, as the widgets are called. */
-function argsOf(id: string): { project: string; name: string } {
-  const [, project, ...name] = id.split(':');
-  return { project, name: name.join(':') };
-}
-
-function addPanel(context: ModelsContext, restorer: ILayoutRestorer | null): void {
+function addList(context: ModelsContext): void {
   const { app, atelier, trans, model } = context;
-  const panel = new LazyPanel({
-    id: PANEL,
+  addPanel(context, {
+    id: 'atelier-models',
     icon: modelsIcon,
     caption: trans.__('Models'),
-    trans,
-    restored: app.restored,
+    rank: 632,
+    type: 'Atelier Models',
+    command: CommandIDs.show,
+    label: trans.__('Show Models'),
     draw: () =>
       React.createElement(ModelsPanel, {
         atelier,
@@ -73,14 +61,6 @@ function addPanel(context: ModelsContext, restorer: ILayoutRestorer | null): voi
         onRegister: () => void app.commands.execute(CommandIDs.register),
         onDemo: () => void app.commands.execute(DEMO)
       })
-  });
-  app.shell.add(panel, 'left', { rank: 632, type: 'Atelier Models' });
-  restorer?.add(panel, PANEL);
-  app.commands.addCommand(CommandIDs.show, {
-    label: trans.__('Show Models'),
-    icon: modelsIcon,
-    describedBy: { args: { type: 'object', properties: {} } },
-    execute: () => app.shell.activateById(PANEL)
   });
 }
 

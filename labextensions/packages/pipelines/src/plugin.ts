@@ -55,7 +55,7 @@ export const pipelines: JupyterFrontEndPlugin<void> = {
       followSettings(app, registry, settings, trans);
     }
     const services: Services = { trans, translator, editors, rendermime, commands, documents, settings };
-    const catalog = new TemplateCatalog(atelier);
+    const catalog = new TemplateCatalog(atelier, trans);
     const tracker = new WidgetTracker<PipelineWidget>({ namespace: 'atelier-pipeline' });
     const front: Front = { commands, trans, services, view: () => frontView(app, tracker) };
     addViewCommands(front);

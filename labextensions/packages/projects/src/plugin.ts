@@ -1,5 +1,5 @@
 import { IAtelier } from '@atelier/api';
-import { askFor, DOMAIN, LazyPanel, orSay, projectIcon } from '@atelier/ui';
+import { addPanel, askFor, DOMAIN, orSay, projectIcon } from '@atelier/ui';
 import { ILayoutRestorer, JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ICommandPalette } from '@jupyterlab/apputils';
 import { IStateDB } from '@jupyterlab/statedb';
@@ -15,7 +15,6 @@ import { ProjectPanel } from './ProjectPanel';
 import { SecretsModel } from './secrets';
 import { connectionItem, projectItem } from './status';
 
-const PANEL = 'atelier-project';
 const STATE = '@atelier/lab:projects';
 
 namespace CommandIDs {
@@ -53,7 +52,7 @@ export const projects: JupyterFrontEndPlugin<void> = {
     const notices = new ConnectionNotices(atelier, trans);
     const context = { app, atelier, trans, notices, projects: new ProjectsModel(atelier) };
     addCommands(context);
-    addPanel(context, restorer);
+    addProject(context, restorer);
     addStatus(context, status);
     const category = trans.__('Atelier');
     Object.values(CommandIDs).forEach(command => palette?.addItem({ command, category }));
@@ -73,12 +72,6 @@ async function remember(atelier: IAtelier, state: IStateDB | null): Promise<void
 function addCommands(context: Context): void {
   const { app, atelier, trans, projects: model, notices } = context;
   const none = { args: { type: 'object' as const, properties: {} } };
-  app.commands.addCommand(CommandIDs.show, {
-    label: trans.__('Show Project, Secrets and Members'),
-    icon: projectIcon,
-    describedBy: none,
-    execute: () => app.shell.activateById(PANEL)
-  });
   app.commands.addCommand(CommandIDs.choose, {
     label: args => (args.project ? String(args.project) : trans.__('Choose Project…')),
     isToggleable: true,
@@ -136,25 +129,28 @@ async function create(trans: TranslationBundle, model: ProjectsModel): Promise<v
   }
 }
 
-function addPanel(context: Context, restorer: ILayoutRestorer | null): void {
+function addProject(context: Context, restorer: ILayoutRestorer | null): void {
   const { app, atelier, trans, projects: model } = context;
   const secrets = new SecretsModel(atelier);
-  const panel = new LazyPanel({
-    id: PANEL,
-    icon: projectIcon,
-    caption: trans.__('Project'),
-    trans,
-    restored: app.restored,
-    draw: () =>
-      React.createElement(ProjectPanel, {
-        atelier,
-        projects: model,
-        secrets,
-        onCreate: () => void app.commands.execute(CommandIDs.create)
-      })
-  });
-  app.shell.add(panel, 'left', { rank: 610, type: 'Atelier Project' });
-  restorer?.add(panel, PANEL);
+  addPanel(
+    { app, atelier, trans, restorer },
+    {
+      id: 'atelier-project',
+      icon: projectIcon,
+      caption: trans.__('Project'),
+      rank: 610,
+      type: 'Atelier Project',
+      command: CommandIDs.show,
+      label: trans.__('Show Project, Secrets and Members'),
+      draw: () =>
+        React.createElement(ProjectPanel, {
+          atelier,
+          projects: model,
+          secrets,
+          onCreate: () => void app.commands.execute(CommandIDs.create)
+        })
+    }
+  );
 }
 
 function addStatus(context: Context, status: IStatusBar | null): void {

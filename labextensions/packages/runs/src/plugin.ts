@@ -1,5 +1,5 @@
 import { IAtelier, Run } from '@atelier/api';
-import { DOMAIN, LazyPanel, runsIcon, SettingTexts, translateSettings } from '@atelier/ui';
+import { addPanel, DOMAIN, runsIcon, SettingTexts, translateSettings } from '@atelier/ui';
 import { ILayoutRestorer, JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ICommandPalette, MainAreaWidget, WidgetTracker } from '@jupyterlab/apputils';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
@@ -11,8 +11,6 @@ import { addCommands, CommandIDs, RunsContext } from './commands';
 import { RunsModel } from './model/runs';
 import { Notices, Wanted } from './notices';
 import { RunsPanel } from './panel/RunsPanel';
-
-const PANEL = 'atelier-runs';
 
 /** The list of runs, a page for each, and what can be done with them. */
 export const runs: JupyterFrontEndPlugin<void> = {
@@ -35,7 +33,7 @@ export const runs: JupyterFrontEndPlugin<void> = {
     const comparisons = new WidgetTracker<MainAreaWidget>({ namespace: 'atelier-comparison' });
     const context = { app, atelier, trans, actions, pages, comparisons, model: new RunsModel(atelier) };
     addCommands(context);
-    addPanel(context, restorer);
+    addList(context, restorer);
     addMenu(app);
     const category = trans.__('Atelier');
     palette?.addItem({ command: CommandIDs.show, category });
@@ -66,40 +64,37 @@ function argsOf(id: string): { project: string; run: string; other: string } {
   return { project, run, other };
 }
 
-function addPanel(context: RunsContext, restorer: ILayoutRestorer | null): void {
+function addList(context: RunsContext, restorer: ILayoutRestorer | null): void {
   const { app, atelier, trans, model } = context;
   const act = (id: string) => (run: Run) =>
     void app.commands.execute(id, { project: run.project, run: run.id });
-  const panel = new LazyPanel({
-    id: PANEL,
-    icon: runsIcon,
-    caption: trans.__('Runs'),
-    trans,
-    restored: app.restored,
-    draw: () =>
-      React.createElement(RunsPanel, {
-        atelier,
-        model,
-        onOpen: act(CommandIDs.open),
-        onCancel: act(CommandIDs.cancel),
-        onAgain: act(CommandIDs.again),
-        onCompare: (one: Run, other: Run) =>
-          void app.commands.execute(CommandIDs.compare, {
-            project: one.project,
-            run: one.id,
-            other: other.id
-          }),
-        onDemo: () => void app.commands.execute('atelier:open-demo')
-      })
-  });
-  app.shell.add(panel, 'left', { rank: 620, type: 'Atelier Runs' });
-  restorer?.add(panel, PANEL);
-  app.commands.addCommand(CommandIDs.show, {
-    label: trans.__('Show Runs'),
-    icon: runsIcon,
-    describedBy: { args: { type: 'object', properties: {} } },
-    execute: () => app.shell.activateById(PANEL)
-  });
+  addPanel(
+    { app, atelier, trans, restorer },
+    {
+      id: 'atelier-runs',
+      icon: runsIcon,
+      caption: trans.__('Runs'),
+      rank: 620,
+      type: 'Atelier Runs',
+      command: CommandIDs.show,
+      label: trans.__('Show Runs'),
+      draw: () =>
+        React.createElement(RunsPanel, {
+          atelier,
+          model,
+          onOpen: act(CommandIDs.open),
+          onCancel: act(CommandIDs.cancel),
+          onAgain: act(CommandIDs.again),
+          onCompare: (one: Run, other: Run) =>
+            void app.commands.execute(CommandIDs.compare, {
+              project: one.project,
+              run: one.id,
+              other: other.id
+            }),
+          onDemo: () => void app.commands.execute('atelier:open-demo')
+        })
+    }
+  );
 }
 
 function addMenu(app: JupyterFrontEnd): void {

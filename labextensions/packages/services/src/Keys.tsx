@@ -6,11 +6,11 @@ import {
   Loading,
   refusal,
   TextButton,
+  useEvents,
   useLoaded,
   useMembership,
   useTrans
 } from '@atelier/ui';
-import { Event } from '@atelier/api';
 import { addIcon, deleteIcon } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
@@ -23,19 +23,7 @@ export function Keys(props: ServiceViewProps & Parts): JSX.Element {
   const trans = useTrans();
   const refused = refusal(trans, useMembership(props.atelier), 'member');
   const { value, error, again } = useLoaded(() => client.keys(name), [client, name]);
-  const latest = React.useRef(again);
-  latest.current = again;
-  React.useEffect(() => {
-    const heard = (_: unknown, event: Event): void => {
-      if (event.subject_kind === 'service_key') {
-        latest.current();
-      }
-    };
-    model.event.connect(heard);
-    return () => {
-      model.event.disconnect(heard);
-    };
-  }, [model]);
+  useEvents(model, event => event.subject_kind === 'service_key' && again());
   return (
     <div className="at-Pad">
       <div className="at-Line">

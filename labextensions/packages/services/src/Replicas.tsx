@@ -63,7 +63,7 @@ export function Replicas(props: ReplicasProps): JSX.Element {
                   {trans.__('Revision %1, replica %2', one.revision, one.number)}
                 </th>
                 <td>
-                  <StateBadge state={one.state} />
+                  <StateBadge state={one.state} lasting />
                   {!isFinal(one.state) && <span className="at-Tag">{answering(trans, one)}</span>}
                 </td>
                 <Used usage={usage?.get(one.id)} withGpu={withGpu} />

@@ -31,7 +31,7 @@ export function Revisions(props: ServiceViewProps & Parts): JSX.Element {
             <tr key={one.number}>
               <th scope="row">{one.number}</th>
               <td className="at-Wrap">
-                <StateBadge state={one.state} />
+                <StateBadge state={one.state} lasting />
                 {one.reason && <div className="at-Quiet">{serviceReason(trans, one.reason)}</div>}
                 {one.message && <pre className="at-Words">{one.message}</pre>}
               </td>

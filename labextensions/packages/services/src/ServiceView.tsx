@@ -1,4 +1,4 @@
-import { Event, IAtelier } from '@atelier/api';
+import { IAtelier } from '@atelier/api';
 import { CopyText } from '@atelier/models';
 import {
   Ago,
@@ -9,6 +9,7 @@ import {
   StateBadge,
   Tabs,
   TextButton,
+  useEvents,
   useLoaded,
   useMembership,
   useTrans
@@ -102,27 +103,19 @@ async function loadParts(client: ServicesClient, name: string): Promise<Parts> {
 
 /** Look again after events about the service: once for all that come at the same time. */
 function useHeard(model: ServicesModel, name: string, again: () => void, gone: () => void): void {
-  const latest = React.useRef({ again, gone });
-  latest.current = { again, gone };
-  React.useEffect(() => {
-    let timer = 0;
-    const heard = (_: unknown, event: Event): void => {
-      if (nameIn(event) !== name) {
-        return;
-      }
-      if (event.kind === 'service.deleted') {
-        latest.current.gone();
-        return;
-      }
-      window.clearTimeout(timer);
-      timer = window.setTimeout(() => latest.current.again(), GATHER);
-    };
-    model.event.connect(heard);
-    return () => {
-      window.clearTimeout(timer);
-      model.event.disconnect(heard);
-    };
-  }, [model, name]);
+  const timer = React.useRef(0);
+  useEvents(model, event => {
+    if (nameIn(event) !== name) {
+      return;
+    }
+    if (event.kind === 'service.deleted') {
+      gone();
+      return;
+    }
+    window.clearTimeout(timer.current);
+    timer.current = window.setTimeout(again, GATHER);
+  });
+  React.useEffect(() => () => window.clearTimeout(timer.current), []);
 }
 
 function Header(props: ServiceViewProps & Parts): JSX.Element {
@@ -135,7 +128,7 @@ function Header(props: ServiceViewProps & Parts): JSX.Element {
   return (
     <header className="at-Run-header">
       <div className="at-Line at-Run-title">
-        <StateBadge state={service.state} />
+        <StateBadge state={service.state} lasting />
         <h2 className="at-Title at-Ellipsis" title={service.name}>
           {service.name}
         </h2>
@@ -201,7 +194,7 @@ export function serviceReason(trans: ReturnType<typeof useTrans>, reason: string
     CrashLoop: trans.__('Its replicas end again and again'),
     RolloutFailed: trans.__('The last revision did not become ready'),
     RolledBack: trans.__('Taken back'),
-    NotReady: trans.__('It did not become ready in time'),
+    NotReady: trans.__('It is not ready'),
     Expired: trans.__('Its time was over'),
     Replaced: trans.__('Another revision took its place')
   };

@@ -65,7 +65,7 @@ function drawn(lines: Line[], now: number): ChartOption {
     tooltip: { trigger: 'axis', renderMode: 'richText' },
     legend: { type: 'scroll', top: 0 },
     grid: { containLabel: true, left: 8, right: 16, top: 32, bottom: 8 },
-    xAxis: { type: 'time' },
+    xAxis: { type: 'time', axisLabel: { hideOverlap: true } },
     yAxis: { type: 'value', min: 0 },
     series: lines.map(({ name, minutes, read }) => {
       const known = new Map(minutes.map(one => [Date.parse(one.at), one]));

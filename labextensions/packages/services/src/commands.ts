@@ -1,9 +1,5 @@
-import { IAtelier } from '@atelier/api';
-import { ContentWidget, orSay } from '@atelier/ui';
-import { JupyterFrontEnd } from '@jupyterlab/application';
-import { MainAreaWidget, WidgetTracker } from '@jupyterlab/apputils';
+import { addPages, orSay, Shell } from '@atelier/ui';
 import { IFileBrowserFactory } from '@jupyterlab/filebrowser';
-import { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
 import { ServiceActions } from './actions';
@@ -26,13 +22,9 @@ export namespace CommandIDs {
 type Definition = Record<string, unknown>;
 
 /** What the commands work with. */
-export interface ServicesContext {
-  app: JupyterFrontEnd;
-  atelier: IAtelier;
-  trans: TranslationBundle;
+export interface ServicesContext extends Shell {
   model: ServicesModel;
   actions: ServiceActions;
-  pages: WidgetTracker<MainAreaWidget>;
   files: IFileBrowserFactory | null;
 }
 
@@ -44,44 +36,28 @@ export function addCommands(context: ServicesContext): void {
 }
 
 function addOpen(context: ServicesContext): void {
-  const { app, atelier, trans, pages } = context;
-  const texts = { project: { type: 'string' as const }, name: { type: 'string' as const } };
-  app.commands.addCommand(CommandIDs.open, {
-    label: trans.__('Open Service'),
+  const { atelier, trans, model, actions } = context;
+  addPages(context, {
+    kind: 'service',
     icon: servicesIcon,
-    describedBy: { args: { type: 'object', properties: texts, required: ['name'] } },
-    execute: async args => {
-      const project = String(args.project ?? atelier.project);
-      const name = String(args.name);
-      const id = `service:${project}:${name}`;
-      if (!pages.find(one => one.id === id)) {
-        const widget = page(context, new ServicesClient(atelier, project), name);
-        widget.id = id;
-        app.shell.add(widget, 'main', { type: 'Atelier Service' });
-        await pages.add(widget);
-      }
-      app.shell.activateById(id);
+    type: 'Atelier Service',
+    command: CommandIDs.open,
+    label: trans.__('Open Service'),
+    begin: (project, name, close) => {
+      const client = new ServicesClient(atelier, project);
+      return () =>
+        React.createElement(ServiceView, {
+          atelier,
+          model,
+          client,
+          actions,
+          name,
+          onRemoved: close,
+          onDeploy: (revision: Revision | undefined) =>
+            void deploy(context, client, { ...revision?.definition, name }, true)
+        });
     }
   });
-}
-
-function page(context: ServicesContext, client: ServicesClient, name: string): MainAreaWidget {
-  const { atelier, trans, model, actions } = context;
-  const content = new ContentWidget(trans, () =>
-    React.createElement(ServiceView, {
-      atelier,
-      model,
-      client,
-      actions,
-      name,
-      onRemoved: () => widget.dispose(),
-      onDeploy: (revision: Revision | undefined) =>
-        void deploy(context, client, { ...revision?.definition, name }, true)
-    })
-  );
-  const widget = new MainAreaWidget({ content });
-  Object.assign(widget.title, { label: name, icon: servicesIcon, closable: true, caption: client.project });
-  return widget;
 }
 
 function addDeploy(context: ServicesContext): void {

@@ -1,5 +1,5 @@
 import { all, Event, IAtelier, unwrap } from '@atelier/api';
-import { ISignal, Signal } from '@lumino/signaling';
+import { LiveList } from '@atelier/ui';
 
 const LIST = '/projects/{project}/services';
 const ONE = '/projects/{project}/services/{service}';
@@ -150,75 +150,16 @@ export type Drift = Awaited<ReturnType<ServicesClient['drift']>>;
 export type InputDrift = Drift['inputs'][number];
 export type ServiceKey = Awaited<ReturnType<ServicesClient['keys']>>[number];
 
-/** The services of the current project. */
-export class ServicesModel {
-  constructor(private readonly atelier: IAtelier) {
-    atelier.feed.event.connect((_, event) => this.heard(event));
-    atelier.projectChanged.connect(() => {
-      this.services = null;
-      void this.load();
-    });
+/** The services of the current project; its events are also about keys. */
+export class ServicesModel extends LiveList<Service> {
+  constructor(atelier: IAtelier) {
+    super(atelier, ['service', 'service_key']);
   }
 
-  get changed(): ISignal<this, void> {
-    return this._changed;
+  protected list(): Promise<Service[]> {
+    return new ServicesClient(this.atelier, this.atelier.project).list();
   }
-
-  /** Every event about a service, or about keys. */
-  get event(): ISignal<this, Event> {
-    return this._event;
-  }
-
-  /** None while nobody has asked. */
-  services: readonly Service[] | null = null;
-  error: unknown = null;
-
-  get client(): ServicesClient {
-    return new ServicesClient(this.atelier, this.atelier.project);
-  }
-
-  /** Ask, once somebody looks. */
-  begin(): void {
-    if (!this.wanted) {
-      this.wanted = true;
-      void this.load();
-    }
-  }
-
-  async load(): Promise<void> {
-    const { client } = this;
-    if (!this.wanted || !client.project) {
-      return;
-    }
-    try {
-      const found = await client.list();
-      this.services = client.project === this.atelier.project ? found : this.services;
-      this.error = null;
-    } catch (error) {
-      this.error = error;
-    }
-    this._changed.emit();
-  }
-
-  private heard(event: Event): void {
-    if (!['service', 'service_key'].includes(event.subject_kind)) {
-      return;
-    }
-    this._event.emit(event);
-    if (event.project === this.atelier.project && this.wanted) {
-      // A rollout says much at once: one look after it is enough.
-      window.clearTimeout(this.timer);
-      this.timer = window.setTimeout(() => void this.load(), GATHER);
-    }
-  }
-
-  private wanted = false;
-  private timer = 0;
-  private readonly _changed = new Signal<this, void>(this);
-  private readonly _event = new Signal<this, Event>(this);
 }
-
-const GATHER = 200;
 
 /** The name of the service that an event is about. */
 export function nameIn(event: Event): string {

@@ -1,9 +1,9 @@
 import { IAtelier } from '@atelier/api';
 import { isModel } from '@atelier/models';
 import { addOutputAction } from '@atelier/runs';
-import { DOMAIN, LazyPanel } from '@atelier/ui';
+import { addPanel, DOMAIN } from '@atelier/ui';
 import { ILayoutRestorer, JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
-import { ICommandPalette, MainAreaWidget, WidgetTracker } from '@jupyterlab/apputils';
+import { ICommandPalette } from '@jupyterlab/apputils';
 import { IFileBrowserFactory } from '@jupyterlab/filebrowser';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import * as React from 'react';
@@ -13,8 +13,6 @@ import { addCommands, CommandIDs, ServicesContext } from './commands';
 import { servicesIcon } from './icons';
 import { ServicesModel } from './model';
 import { ServicesPanel } from './Panel';
-
-const PANEL = 'atelier-services';
 
 /** Services: deploy, watch, try, move traffic, roll back, keys, figures, logs. */
 export const services: JupyterFrontEndPlugin<void> = {
@@ -34,36 +32,25 @@ export const services: JupyterFrontEndPlugin<void> = {
     const trans = (translator ?? nullTranslator).load(DOMAIN);
     const model = new ServicesModel(atelier);
     const actions = new ServiceActions(trans);
-    const pages = new WidgetTracker<MainAreaWidget>({ namespace: 'atelier-service' });
-    const context = { app, atelier, trans, model, actions, pages, files };
+    const context = { app, atelier, trans, restorer, model, actions, files };
     addCommands(context);
-    addPanel(context, restorer);
+    addList(context);
     addToOutputs(context);
     const category = trans.__('Atelier');
     [CommandIDs.show, CommandIDs.deploy].forEach(command => palette?.addItem({ command, category }));
-    void restorer?.restore(pages, {
-      command: CommandIDs.open,
-      args: widget => argsOf(widget.id),
-      name: widget => widget.id,
-      when: app.serviceManager.ready
-    });
   }
 };
 
-/** `service:<project>:<name>`, as the widgets are called. */
-function argsOf(id: string): { project: string; name: string } {
-  const [, project, name] = id.split(':');
-  return { project, name };
-}
-
-function addPanel(context: ServicesContext, restorer: ILayoutRestorer | null): void {
+function addList(context: ServicesContext): void {
   const { app, atelier, trans, model } = context;
-  const panel = new LazyPanel({
-    id: PANEL,
+  addPanel(context, {
+    id: 'atelier-services',
     icon: servicesIcon,
     caption: trans.__('Services'),
-    trans,
-    restored: app.restored,
+    rank: 634,
+    type: 'Atelier Services',
+    command: CommandIDs.show,
+    label: trans.__('Show Services'),
     draw: () =>
       React.createElement(ServicesPanel, {
         atelier,
@@ -71,14 +58,6 @@ function addPanel(context: ServicesContext, restorer: ILayoutRestorer | null): v
         onOpen: one => void app.commands.execute(CommandIDs.open, { project: one.project, name: one.name }),
         onDeploy: () => void app.commands.execute(CommandIDs.deploy)
       })
-  });
-  app.shell.add(panel, 'left', { rank: 634, type: 'Atelier Services' });
-  restorer?.add(panel, PANEL);
-  app.commands.addCommand(CommandIDs.show, {
-    label: trans.__('Show Services'),
-    icon: servicesIcon,
-    describedBy: { args: { type: 'object', properties: {} } },
-    execute: () => app.shell.activateById(PANEL)
   });
 }
 

@@ -1,6 +1,8 @@
 import { ISignal } from '@lumino/signaling';
 import * as React from 'react';
 
+import { Retry } from './retry';
+
 /** Draw again whenever `signal` is emitted. */
 export function useSignal<S, A>(signal: ISignal<S, A> | undefined): void {
   const [, redraw] = React.useReducer((count: number) => count + 1, 0);
@@ -27,7 +29,7 @@ export interface Loaded<T> {
   again: () => void;
 }
 
-/** The answer of `load`, asked for whenever `keys` change. */
+/** The answer of `load`, asked for whenever `keys` change, and by itself again while the platform is away. */
 export function useLoaded<T>(load: () => Promise<T>, keys: unknown[]): Loaded<T> {
   const [state, setState] = React.useState<Omit<Loaded<T>, 'again'>>({
     value: undefined,
@@ -35,15 +37,26 @@ export function useLoaded<T>(load: () => Promise<T>, keys: unknown[]): Loaded<T>
     busy: true
   });
   const [turn, setTurn] = React.useState(0);
+  const [retry] = React.useState(() => new Retry(() => setTurn(old => old + 1)));
   React.useEffect(() => {
     let wanted = true;
+    const heard = (
+      next: (old: Omit<Loaded<T>, 'again'>) => Omit<Loaded<T>, 'again'>,
+      error: unknown
+    ): void => {
+      if (wanted) {
+        setState(next);
+        retry.told(error);
+      }
+    };
     setState(old => ({ ...old, busy: true }));
     load().then(
-      value => wanted && setState({ value, error: null, busy: false }),
-      (error: unknown) => wanted && setState(old => ({ ...old, error, busy: false }))
+      value => heard(() => ({ value, error: null, busy: false }), null),
+      (error: unknown) => heard(old => ({ ...old, error, busy: false }), error)
     );
     return () => {
       wanted = false;
+      retry.stop();
     };
   }, [turn, ...keys]);
   return { ...state, again: () => setTurn(turn + 1) };

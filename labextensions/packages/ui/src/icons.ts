@@ -48,6 +48,10 @@ export const runningIcon = icon(
   'running',
   `<path ${LINE} d="M8 2.2A5.8 5.8 0 1 1 2.2 8" stroke-linecap="round"/>`
 );
+export const onIcon = icon(
+  'on',
+  `<circle ${FILL} cx="8" cy="8" r="6.6"/><path class="at-icon-inverse-fill" fill="#fff" d="m6.3 4.9 4.9 3.1-4.9 3.1z"/>`
+);
 export const stoppingIcon = icon(
   'stopping',
   `<circle ${LINE} cx="8" cy="8" r="5.8"/><path ${FILL} d="M6 6h4v4H6z"/>`

@@ -26,6 +26,27 @@ export function SearchInput(props: {
   );
 }
 
+/** A button that asks for a file of this machine; the browser's own speaks another language than Lab. */
+export function FileInput(props: {
+  label: string;
+  file: File | null;
+  accept?: string;
+  onChange: (file: File | null) => void;
+}): JSX.Element {
+  return (
+    <label className="at-FileInput jp-Button jp-mod-styled at-Button" title={props.file?.name}>
+      <input
+        type="file"
+        className="at-visually-hidden"
+        accept={props.accept}
+        onChange={event => props.onChange(event.target.files?.[0] ?? null)}
+      />
+      {props.label}
+      {props.file && <span className="at-Quiet at-Ellipsis">{props.file.name}</span>}
+    </label>
+  );
+}
+
 /** Tabs: one stop of the Tab key, arrows move between them. */
 export function Tabs(props: {
   label: string;

@@ -49,12 +49,13 @@ export function stateWord(trans: TranslationBundle, state: State): string {
   return words[state];
 }
 
-/** Icon and word of a state: never colour alone. */
-export function StateBadge(props: { state: State; compact?: boolean }): JSX.Element {
+/** Icon and word of a state: never colour alone. What is `lasting` is meant to run: no sign of something under way. */
+export function StateBadge(props: { state: State; compact?: boolean; lasting?: boolean }): JSX.Element {
   const word = stateWord(useTrans(), props.state);
-  const Icon = ICONS[props.state];
+  const on = props.lasting && props.state === 'running';
+  const Icon = on ? icons.onIcon : ICONS[props.state];
   return (
-    <span className={`at-StateBadge at-mod-${props.state}`} title={word}>
+    <span className={`at-StateBadge at-mod-${on ? 'on' : props.state}`} title={word}>
       <Icon.react tag="span" className="at-StateBadge-icon" aria-hidden="true" />
       <span className={props.compact ? 'at-visually-hidden' : 'at-StateBadge-word'}>{word}</span>
     </span>

@@ -34,6 +34,7 @@ import { NODE_WIDTH } from './geometry';
 import { SearchBox } from './SearchBox';
 import { StepNode } from './StepNode';
 import { useClipboard } from './useClipboard';
+import { canvasWords } from './words';
 
 const NODE_TYPES: NodeTypes = { step: StepNode, comment: CommentNode };
 const MINIMAP_FROM = 12;
@@ -239,6 +240,7 @@ function Flow(): React.JSX.Element {
   const { snapToGrid, overview } = useSignalValue(settings.changed, () => settings.choices);
   const { nodes, edges, detail, setDragged } = useDrawn(view);
   const tiny = useStore(isTiny);
+  const [words] = useState(() => canvasWords(trans));
   // Else the first step would not stay where it was dropped.
   const [fitted] = useState(() => view.document.nodes.length > 0);
   const changes = useChanges(view, setDragged);
@@ -281,13 +283,14 @@ function Flow(): React.JSX.Element {
         fitViewOptions={FIT}
         defaultEdgeOptions={EDGE_OPTIONS}
         proOptions={ATTRIBUTION}
+        ariaLabelConfig={words}
         connectionRadius={24}
       >
         {detail === 'many' && <FarEdges nodes={nodes} />}
         <Background gap={20} />
-        <Controls showInteractive={false} aria-label={trans.__('Zoom')} />
+        <Controls showInteractive={false} />
         {(overview === 'always' || (overview === 'large' && nodes.length >= MINIMAP_FROM)) && (
-          <MiniMap pannable zoomable nodeStrokeWidth={NODE_WIDTH / 40} ariaLabel={trans.__('Overview')} />
+          <MiniMap pannable zoomable nodeStrokeWidth={NODE_WIDTH / 40} />
         )}
         <FlowPanel position="top-center">
           <ConnectHint />

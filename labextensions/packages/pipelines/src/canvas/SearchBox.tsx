@@ -39,7 +39,10 @@ function OpenSearch(): React.JSX.Element {
   const [at, setAt] = useState(0);
   const input = useRef<HTMLInputElement>(null);
   useEffect(() => input.current?.focus(), []);
-  const found = matches(view.document, wanted, node => view.catalog.templateOf(node)?.label ?? '');
+  const found = matches(view.document, wanted, node => {
+    const { label = '', title = '' } = view.catalog.templateOf(node) ?? {};
+    return `${label} ${title}`;
+  });
   const go = (index: number): void => {
     if (found.length) {
       const next = (index + found.length) % found.length;

@@ -61,7 +61,7 @@ export const StepNode = memo(function StepNode(props: NodeProps<StepFlowNode>): 
     );
   }
   const Icon = iconOf(node);
-  const kind = template?.label || filename(node) || node.op || '';
+  const kind = template?.title || filename(node) || node.op || '';
   return (
     <div className={classes.join(' ')} data-node={node.id} data-state={step?.state ?? ''}>
       <div className="at-Step-header">

@@ -60,7 +60,9 @@ export class Drawer {
     return document.nodes.flatMap(node =>
       edgesInto(node)
         .filter(edge => document.node(edge.source))
-        .map(edge => this.edge(edge, this.handleOf(document, edge), selected.has(edge.id)))
+        .map(edge =>
+          this.edge(edge, wordsFor(document, edge), this.handleOf(document, edge), selected.has(edge.id))
+        )
     );
   }
 
@@ -97,12 +99,17 @@ export class Drawer {
     return drawn;
   }
 
-  private edge(edge: Edge, sourceHandle: string, selected: boolean): CanvasEdge {
+  private edge(edge: Edge, ariaLabel: string, sourceHandle: string, selected: boolean): CanvasEdge {
     const known = this.drawnEdges.get(edge);
-    if (known && known.selected === selected && known.sourceHandle === sourceHandle) {
+    if (
+      known &&
+      known.selected === selected &&
+      known.sourceHandle === sourceHandle &&
+      known.ariaLabel === ariaLabel
+    ) {
       return known;
     }
-    const drawn = flowEdge(edge, sourceHandle, selected);
+    const drawn = { ...flowEdge(edge, sourceHandle, selected), ariaLabel };
     this.drawnEdges.set(edge, drawn);
     return drawn;
   }
@@ -172,6 +179,11 @@ function commentNode(raw: JsonObject, selected: boolean): CommentFlowNode {
     handles: [],
     data: { text: text(raw.content) }
   };
+}
+
+/** What a screen reader says of an edge. */
+function wordsFor(document: PipelineDocument, edge: Edge): string {
+  return [edge.source, edge.target].map(id => nameOf(document.node(id) as PipelineNode)).join(' → ');
 }
 
 function flowEdge(edge: Edge, sourceHandle: string, selected: boolean): CanvasEdge {

@@ -15,7 +15,10 @@ export interface TemplateSummary {
   version: string;
   stage: string;
   category: string;
+  /** What its steps are called at first: part of files, so in no language but the template's. */
   label: string;
+  /** What people read. */
+  title: string;
   description: string;
   image: string;
   op: string;

@@ -1,4 +1,6 @@
 import { IAtelier, unwrap } from '@atelier/api';
+import { inWords } from '@atelier/ui';
+import { TranslationBundle } from '@jupyterlab/translation';
 import { ISignal, Signal } from '@lumino/signaling';
 
 import { declaredPorts, TemplateSummary } from '../document/ports';
@@ -27,7 +29,10 @@ export interface BackendChoice {
 
 /** What steps are made of: templates, images and back ends; asked for once, when a canvas opens. */
 export class TemplateCatalog {
-  constructor(private readonly atelier: IAtelier) {}
+  constructor(
+    private readonly atelier: IAtelier,
+    private readonly trans: TranslationBundle
+  ) {}
 
   /** Emitted when there is more to know. */
   get changed(): ISignal<this, void> {
@@ -74,8 +79,8 @@ export class TemplateCatalog {
     }
     const asked = unwrap(this.atelier.rest.GET('/templates/{name}', { params: { path: { name } } })).then(
       body => ({
-        ...summary(body),
-        parameters: body.parameters as JsonObject,
+        ...summary(this.trans, body),
+        parameters: inWords(this.trans, body.parameters as JsonObject),
         readme: body.readme
       })
     );
@@ -84,13 +89,24 @@ export class TemplateCatalog {
     return asked;
   }
 
+  /** Where runs of a project go unless somebody says otherwise; the platform decides where it is not known. */
+  async defaultBackend(project: string): Promise<string> {
+    try {
+      const params = { path: { project } };
+      const { default_backend } = await unwrap(this.atelier.rest.GET('/projects/{project}', { params }));
+      return default_backend || (this._backends.find(one => one.isDefault)?.name ?? '');
+    } catch {
+      return '';
+    }
+  }
+
   private async ask(): Promise<void> {
     const [templates, images, backends] = await Promise.all([
       listTemplates(this.atelier),
       unwrap(this.atelier.rest.GET('/images')),
       unwrap(this.atelier.rest.GET('/backends'))
     ]);
-    this._templates = templates.items.map(summary);
+    this._templates = templates.items.map(one => summary(this.trans, one));
     this.byName = new Map(this._templates.map(one => [one.name, one]));
     this.byOp = new Map(this._templates.map(one => [one.op, one]));
     this._images = images.items.map(({ name, reference, description }) => ({ name, reference, description }));
@@ -116,19 +132,22 @@ function listTemplates(atelier: IAtelier) {
 
 type Listed = Awaited<ReturnType<typeof listTemplates>>['items'][number];
 
-function summary(body: Listed): TemplateSummary {
-  const { name, version, stage, category, description, image, op } = body;
+function summary(trans: TranslationBundle, body: Listed): TemplateSummary {
+  const { name, version, stage, image, op } = body;
+  const said = inWords(trans, body);
+  const label = body.label || spoken(name);
   return {
     name,
     version,
     stage,
-    category,
-    description,
+    category: said.category,
+    description: said.description,
     image,
     op,
-    label: body.label || spoken(name),
-    inputs: declaredPorts(body.inputs as JsonObject),
-    outputs: declaredPorts(body.outputs as JsonObject)
+    label,
+    title: said.label || label,
+    inputs: declaredPorts(said.inputs as JsonObject),
+    outputs: declaredPorts(said.outputs as JsonObject)
   };
 }
 

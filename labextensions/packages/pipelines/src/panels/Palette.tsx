@@ -52,7 +52,7 @@ function useItems(): Item[] {
     ];
     const others = templates.map(template => ({
       key: `${template.name}@${template.version}`,
-      label: template.label,
+      label: template.title,
       description: template.description,
       category: template.category,
       icon: templateIcon,

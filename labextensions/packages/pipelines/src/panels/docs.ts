@@ -15,7 +15,7 @@ export async function showDocs(panel: Panel, name: string): Promise<void> {
     body.addClass('at-Docs');
     body.addWidget(await markdown(panel, textOf(template)));
     await showDialog({
-      title: template.label,
+      title: template.title,
       body: body as Widget,
       buttons: [Dialog.okButton({ label: panel.trans.__('Close') })]
     });

@@ -17,8 +17,9 @@ export interface RunChoice {
 
 /** Ask for what a run takes; null where the person thought better of it. */
 export async function askRun(panel: Panel): Promise<RunChoice | null> {
-  const hints = await hintsOf(panel.view.document, panel.view.catalog);
-  const body = new RunBody(panel, hints);
+  const { catalog, document, project } = panel.view;
+  const [hints, on] = await Promise.all([hintsOf(document, catalog), catalog.defaultBackend(project)]);
+  const body = new RunBody(panel, hints, on);
   const result = await showDialog({
     title: panel.trans.__('Run the pipeline'),
     body,
@@ -31,15 +32,15 @@ export async function askRun(panel: Panel): Promise<RunChoice | null> {
 class RunBody extends ReactWidget implements Dialog.IBodyWidget<RunChoice> {
   constructor(
     private readonly panel: Panel,
-    private readonly hints: ReadonlyMap<string, JsonObject>
+    private readonly hints: ReadonlyMap<string, JsonObject>,
+    on: string
   ) {
     super();
     this.addClass('at-RunDialog');
-    const { backends } = panel.view.catalog;
     const last = panel.view.live?.run;
     this.parameters = panel.view.document.parameters;
     this.data = startValues(this.parameters, last?.parameters as JsonObject | undefined);
-    this.choice = { parameters: {}, on: backends.find(one => one.isDefault)?.name ?? '' };
+    this.choice = { parameters: {}, on };
   }
 
   getValue(): RunChoice {

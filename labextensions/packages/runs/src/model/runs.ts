@@ -1,4 +1,5 @@
 import { Event, IAtelier, Run, State, unwrap } from '@atelier/api';
+import { Retry } from '@atelier/ui';
 import { IDisposable } from '@lumino/disposable';
 import { ISignal, Signal } from '@lumino/signaling';
 
@@ -107,6 +108,7 @@ export class RunsModel implements IDisposable {
     } catch (error) {
       this._error = turn === this.turn ? error : this._error;
     }
+    this.retry.told(this._error);
     if (turn === this.turn) {
       this._busy = false;
       this.show();
@@ -133,6 +135,7 @@ export class RunsModel implements IDisposable {
   dispose(): void {
     this._isDisposed = true;
     this.batch.clear();
+    this.retry.stop();
     this.atelier.feed.event.disconnect(this.heard, this);
     this.atelier.projectChanged.disconnect(this.reset, this);
     Signal.clearData(this);
@@ -201,6 +204,7 @@ export class RunsModel implements IDisposable {
 
   private readonly runs = new Map<string, Run>();
   private readonly batch = new Batch(ids => this.fetch(ids), FETCH_AFTER);
+  private readonly retry = new Retry(() => void this.more());
   private cursor: string | undefined;
   private wanted = false;
   private loaded = false;

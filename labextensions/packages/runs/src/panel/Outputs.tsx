@@ -24,7 +24,9 @@ export function Outputs({ model, step }: { model: RunModel; step: Step }): JSX.E
         <tr>
           <th scope="col">{trans.__('Output')}</th>
           <th scope="col">{trans.__('Type')}</th>
-          <th scope="col">{trans.__('Size')}</th>
+          <th scope="col" className="at-mod-number">
+            {trans.__('Size')}
+          </th>
           <th scope="col">
             <span className="at-visually-hidden">{trans.__('Download')}</span>
           </th>

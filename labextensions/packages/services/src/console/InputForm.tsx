@@ -1,4 +1,4 @@
-import { IconButton, TextButton, useTrans } from '@atelier/ui';
+import { FileInput, IconButton, TextButton, useTrans } from '@atelier/ui';
 import { addIcon, closeIcon, HTMLSelect } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
@@ -197,10 +197,7 @@ function PictureInput(props: { picture: Picture; onNumbers: (numbers: number[]) 
   }, [file, most, inverted]);
   return (
     <div className="at-Line at-Picture">
-      <label>
-        {trans.__('From an image')}{' '}
-        <input type="file" accept="image/*" onChange={event => setFile(event.target.files?.[0] ?? null)} />
-      </label>
+      <FileInput label={trans.__('From an image')} file={file} accept="image/*" onChange={setFile} />
       <span className="at-Quiet">{trans.__('scaled to %1 × %2', picture.width, picture.height)}</span>
       <label>
         {trans.__('White is')}{' '}

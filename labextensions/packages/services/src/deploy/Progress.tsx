@@ -1,5 +1,5 @@
 import { Event } from '@atelier/api';
-import { ErrorNotice, StateBadge, useLoaded, useTrans, WithTrans } from '@atelier/ui';
+import { ErrorNotice, StateBadge, useEvents, useLoaded, useTrans, WithTrans } from '@atelier/ui';
 import { Dialog, ReactWidget } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
@@ -37,18 +37,12 @@ function Progress(props: ProgressOf & { onEnd: () => void }): JSX.Element {
     async () => (await client.revisions(service))[0],
     [client, service, said.length]
   );
-  React.useEffect(() => {
-    const heard = (_: unknown, event: Event): void => {
-      // `observed` repeats a state; it is told only where it brings a reason.
-      if (nameIn(event) === service && (event.kind !== 'service.observed' || event.data.message)) {
-        setSaid(old => [...old, event]);
-      }
-    };
-    model.event.connect(heard);
-    return () => {
-      model.event.disconnect(heard);
-    };
-  }, [model, service]);
+  useEvents(model, event => {
+    // `observed` repeats a state; it is told only where it brings a reason.
+    if (nameIn(event) === service && (event.kind !== 'service.observed' || event.data.message)) {
+      setSaid(old => [...old, event]);
+    }
+  });
   const state = value?.state;
   React.useEffect(() => {
     if (state === 'running') {
@@ -76,7 +70,7 @@ function Now({ revision }: { revision: Revision }): JSX.Element {
   return (
     <>
       <div className="at-Line">
-        <StateBadge state={revision.state} />
+        <StateBadge state={revision.state} lasting />
         <span>{trans.__('Revision %1', revision.number)}</span>
         <span className="at-Quiet at-Ellipsis">{revision.source}</span>
       </div>

@@ -54,10 +54,10 @@ export function TemplateStepForm(props: StepFormProps): React.JSX.Element {
   const summary = view.catalog.templateOf(node);
   const { template, error } = useDetail(summary?.name);
   const ports = portsOf(node, summary);
-  const title = trans.__('About %1', summary?.label ?? '');
+  const title = trans.__('About %1', summary?.title ?? '');
   return (
     <>
-      <StepHead {...props} kind={summary ? `${summary.label} ${summary.version}` : (node.op ?? '')}>
+      <StepHead {...props} kind={summary ? `${summary.title} ${summary.version}` : (node.op ?? '')}>
         {summary && (
           <IconButton icon={infoIcon} label={title} onClick={() => void showDocs(panel, summary.name)} />
         )}
