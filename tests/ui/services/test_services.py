@@ -120,7 +120,7 @@ async def test_a_second_revision_on_trial_is_promoted(lab: Lab, served: str) -> 
     await dialog.get_by_role("combobox", name="Model", exact=True).select_option(f"models:/{served}/2")
     await dialog.get_by_text("Advanced").click()
     await dialog.get_by_label("Canary", exact=False).fill("20")
-    await dialog.get_by_label("CPU of a replica", exact=False).fill("70")
+    await dialog.get_by_label("CPU per replica", exact=False).fill("70")
     await dialog.get_by_role("button", name="Deploy", exact=True).click()
     traffic = page.get_by_role("region", name="Traffic")
     await expect(traffic).to_contain_text("on trial", timeout=VERY_SLOW)

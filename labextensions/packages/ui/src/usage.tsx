@@ -98,7 +98,7 @@ export function UsageTag({ usage }: { usage?: Usage }): JSX.Element | null {
   }
   const title = usageText(trans, usage);
   return (
-    <span className="at-Usage" title={title} aria-label={title} role="img">
+    <span className="at-Usage" title={title} aria-label={title} role="img" aria-live="off">
       {parts.join(' · ')}
     </span>
   );

@@ -254,10 +254,10 @@ function Advanced({ wish, offer, change }: Part): JSX.Element {
             onChange={inFlight => change({ inFlight })}
           />
           <Amount
-            label={trans.__('CPU of a replica to aim at, in percent')}
+            label={trans.__('CPU per replica, in percent')}
             name="cpu"
             value={wish.cpu}
-            help={trans.__('More starts more replicas; empty: does not matter')}
+            help={trans.__('More starts more replicas; empty: ignored')}
             onChange={cpu => change({ cpu })}
           />
         </div>
