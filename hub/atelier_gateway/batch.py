@@ -27,7 +27,7 @@ from atelier_gateway.table import Service
 
 ROWS = 256
 CHUNK_BYTES = 24 * 1024  # as JSON no more than the request log keeps of a body
-MOST_BAD_FIRST = 1000
+MOST_BAD_FIRST, MOST_BAD_BYTES = 1000, 2 * 1024**2
 """So many rows that cannot be predicted, before any that can, and the file is refused."""
 MOST_SPLITS = 500
 _AT_ONCE = 16  # rows between which other requests have their turn
@@ -143,7 +143,7 @@ class _Batch:
         widths = await self._ask(plan, good) if good else None
         if self._sending is None and widths is None:
             self._early += rows
-            if len(self._early) >= MOST_BAD_FIRST:
+            if len(self._early) >= MOST_BAD_FIRST or sum(row.size for row in self._early) > MOST_BAD_BYTES:
                 self._refuse_all()
             return
         if self._sending is None:

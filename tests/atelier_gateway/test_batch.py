@@ -22,6 +22,8 @@ from hypothesis import strategies as st
 from atelier_gateway.batch_rows import Csv, JsonLines
 from atelier_gateway.errors import Refusal
 from atelier_gateway.spool import IN_MEMORY, SEGMENT, Spool
+from atelier_sdk.errors import Unreachable
+from atelier_sdk.transport import Transport
 from tests.atelier_gateway.gateway import GatewayProcess, Key, service
 from tests.atelier_serve import environments
 from tests.atelier_serve.model_server import ModelServer
@@ -306,9 +308,20 @@ def test_a_replica_that_is_killed_costs_no_row(
         victim.kill()
 
 
+class Reader:
+    """Pieces as a file."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+
+    def read(self, _: int) -> bytes:
+        return next(self._pieces, b"")
+
+
 def test_when_nobody_answers_any_more_the_last_line_says_so(
-    serve: Serve, trained: Path, tmp_path: Path, http: httpx.Client
+    gateway: GatewayProcess, key: Key, serve: Serve, trained: Path, tmp_path: Path, http: httpx.Client
 ) -> None:
+    """As the SDK sees it."""
     victim = ModelServer("serve-sklearn", trained, tmp_path / "victim.log")
     victim.start()
     try:
@@ -317,13 +330,17 @@ def test_when_nobody_answers_any_more_the_last_line_says_so(
         content = slowly(4000, lambda at: kill.get(at, lambda: None)())
         received = bytearray()
 
-        def take() -> None:
-            with http.stream("POST", url, content=content, headers=CSV) as answer:
-                for piece in answer.iter_bytes():
-                    received.extend(piece)
+        transport = Transport(gateway.url, key.token)
 
-        with pytest.raises(httpx.RemoteProtocolError):
+        def take() -> None:
+            file: Any = Reader(content)
+            for piece in transport.upload(url.partition("?")[0], file, "text/csv", {"model": "model"}):
+                received.extend(piece)
+
+        with pytest.raises(Unreachable) as broken:
             take()
+        transport.close()
+        assert broken.value.code == "broke_off"
         *rows, last = list(csv.reader(io.StringIO(received.decode())))
         assert 500 < len(rows) < 2500 and not any(row[-1] for row in rows[1:])
         assert "None of the service's replicas answers" in last[-1] and not any(last[:-1])

@@ -17,6 +17,8 @@ import { Drift, InputDrift, Revision, ServicesClient } from './model';
 const EVERY = 60_000;
 /** The bar is full here: what is above is as bad. */
 const WORST = 0.5;
+/** So many inputs are shown at first, those that moved most. */
+const FIRST = 50;
 
 type Trans = ReturnType<typeof useTrans>;
 
@@ -99,7 +101,9 @@ function whyOf(trans: Trans, { state, message, rows, needed, unread, trained_row
 function Readings({ drift }: { drift: Drift }): JSX.Element {
   const trans = useTrans();
   const why = whyOf(trans, drift);
+  const [all, setAll] = React.useState(false);
   const ranked = [...drift.inputs].sort((a, b) => (b.psi ?? 0) - (a.psi ?? 0));
+  const shown = all ? ranked : ranked.slice(0, FIRST);
   return (
     <>
       {why && (
@@ -122,11 +126,16 @@ function Readings({ drift }: { drift: Drift }): JSX.Element {
           </tr>
         </thead>
         <tbody>
-          {ranked.map(one => (
+          {shown.map(one => (
             <Row key={one.name} input={one} />
           ))}
         </tbody>
       </table>
+      {shown.length < ranked.length && (
+        <div>
+          <TextButton label={trans.__('Show all %1 inputs', ranked.length)} onClick={() => setAll(true)} />
+        </div>
+      )}
       <p className="at-Quiet">
         {trans.__('PSI, the population stability index: below 0.1 stable, above 0.25 a major shift.')}
       </p>
