@@ -65,9 +65,7 @@ class Client:
             self._here = replace(self._here, project=self.me().name)
         return self._here.project
 
-    def submit(
-        self, pipeline: str | Path, *, parameters: dict[str, Any] | None = None, on: str | None = None
-    ) -> Run:
+    def submit(self, pipeline: str | Path, *, parameters: dict[str, Any] | None = None, on: str | None = None) -> Run:
         """Run a `.pipeline` file with the folder that it lies in."""
         file = Path(pipeline)
         return submit(self, file, self._here.place(file), parameters, on)

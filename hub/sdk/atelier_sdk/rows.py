@@ -1,4 +1,4 @@
-"""Rows of a table as tensors of the Open Inference Protocol; no package is asked for, any table of these kinds will do."""
+"""Rows of a table as tensors of the Open Inference Protocol, without the packages that tables are of."""
 
 from __future__ import annotations
 

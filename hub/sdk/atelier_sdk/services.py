@@ -19,6 +19,7 @@ from atelier_sdk.streams import read_text
 
 _LOOK_SECONDS = 0.5
 CSV, JSON_LINES = "text/csv", "application/x-ndjson"
+Answers = list[Any]
 
 
 class Traffic(Answer):
@@ -260,9 +261,18 @@ class Services(Resource):
         """Run a stopped service again, or wake one that sleeps."""
         return self._one(Service, "POST", path_of("projects", project, "services", name, "start"))
 
-    def delete(self, project: str, name: str, *, version: int | None = None) -> None:
-        """End all replicas and forget the service."""
+    def delete(self, project: str, name: str, *, version: int | None = None, wait: float = 0) -> None:
+        """End all replicas and forget the service; waits up to so many seconds until it is gone."""
         self._edit("DELETE", path_of("projects", project, "services", name), version)
+        until = time.monotonic() + wait
+        while time.monotonic() < until:
+            try:
+                self.get(project, name)
+            except AtelierError as error:
+                if error.code != "no_service":
+                    raise
+                return
+            time.sleep(_LOOK_SECONDS)
 
     def infer(self, service: Service, inputs: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """Ask a served model, with the caller's own token: Open Inference Protocol tensors in, its outputs by name.
@@ -273,10 +283,10 @@ class Services(Resource):
         answer = self._transport.request("POST", url, json={"inputs": [*map(dict, inputs)]}, idempotent=True).json()
         return {output["name"]: output for output in answer["outputs"]}
 
-    def predict(self, service: Service, rows: Any) -> list[Any]:
+    def predict(self, service: Service, rows: Any) -> Answers:
         """The answers to rows, a data frame or an array: what `predict` of the model said."""
         answers = self.infer(service, tensors(rows))
-        return list((answers.get("predict") or next(iter(answers.values())))["data"])
+        return [*(answers.get("predict") or next(iter(answers.values())))["data"]]
 
     def predict_file(
         self,

@@ -15,6 +15,8 @@ from atelier_core.image import Image
 from atelier_spawner.local.people import passage
 
 PREFIX = "atelier-"
+# What MLflow's client sets off in every notebook without widgets, and at every classifier that it records.
+_HUSH = "ignore:IProgress not found,ignore:`y_pred` was renamed"
 _HAS_KERNEL = re.compile(r"^ipykernel\b", re.MULTILINE)
 _OURS = ("atelier_sdk", "atelier_runtime")
 
@@ -55,6 +57,7 @@ def _spec(image: Image, cache: Path) -> dict[str, object]:
         "display_name": f"Python (image {image.name})",
         "language": "python",
         "metadata": {"debugger": True},
+        "env": {"PYTHONWARNINGS": _HUSH},
     }
 
 

@@ -20,6 +20,15 @@ from atelier_spawner.notebooks.membership import check_member
 from atelier_spawner.notebooks.process import Process
 from atelier_templates.images import load_images
 
+_CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT")
+# These may hold passwords: only who started the platform has them already.
+_INDEXES = (
+    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy"),
+    *("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_CONFIG_FILE"),
+    *("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_CONFIG_FILE"),
+    *("UV_NATIVE_TLS", "UV_SYSTEM_CERTS", "UV_CACHE_DIR"),
+)
+
 
 def extension_config() -> str:
     """The folder whose configuration enables our server extension: an editable install has no file in `etc/jupyter`."""
@@ -45,6 +54,12 @@ class LocalNotebookSpawner(LocalProcessSpawner):
     @default("default_url")
     def _lab(self) -> str:
         return "/lab"
+
+    @default("env_keep")
+    def _ways_out(self) -> list[str]:
+        """How this machine reaches package indexes: without it a kernel's image cannot be made behind a proxy."""
+        kept: list[str] = super()._env_keep_default()
+        return [*kept, *_CERTIFICATES, *(_INDEXES if self.one_person else ())]
 
     @property
     def project(self) -> str:
