@@ -438,8 +438,10 @@ def test_a_file_made_to_break_its_reader(home: Home) -> None:
     assert home.preview("damaged", "t.parquet", bytes(damaged))["kind"] in {"binary", "table"}
     assert home.preview("no", "t.parquet", b"PAR1 this is none PAR1")["problem"]
     bomb = io.BytesIO()
-    big = pyarrow.table({"x": pyarrow.array(["y" * (60 * MB)] * 30)})
-    pyarrow.parquet.write_table(big, bomb, compression="zstd", use_dictionary=False, row_group_size=30)
+    # One text, thirty times: little here, and 1.8 GB for who unpacks it.
+    text = pyarrow.DictionaryArray.from_arrays(pyarrow.array([0] * 30, pyarrow.int32()), ["y" * (60 * MB)])
+    table = pyarrow.table({"x": text})
+    pyarrow.parquet.write_table(table, bomb, compression="zstd", store_schema=False, dictionary_pagesize_limit=100 * MB)
     assert len(bomb.getvalue()) < 5 * MB
     seen = home.preview("bomb", "t.parquet", bomb.getvalue())
     assert seen["kind"] == "binary" and "too large" in seen["problem"]
