@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import secrets
 import threading
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -118,6 +119,7 @@ class Usages:
 
     def __init__(self, db: Database, driver: Driver) -> None:
         self._db = db
+        self._name = secrets.token_hex(8)
         self._driver = driver
         self._boards: dict[str, _Board] = {}
         self._seen: dict[str, Seen] = {}
@@ -240,6 +242,8 @@ class Usages:
     def _heard(self, text: str) -> None:
         """In the listener's thread."""
         message = json.loads(text) if text else {}
+        if message.get("by") == self._name:
+            return  # what we have said ourselves is no news, and would never get old
         if "seen" in message:
             self._note({id: tuple(map(ReplicaUsage.model_validate, found)) for id, found in message["seen"].items()})
         elif "watch" in message:
@@ -283,6 +287,6 @@ class Usages:
 
     def _say(self, message: Mapping[str, object]) -> None:
         try:
-            self._db.notify(CHANNEL, json.dumps(message))
+            self._db.notify(CHANNEL, json.dumps({"by": self._name, **message}))
         except SQLAlchemyError as error:
             log.warning("The other processes could not be told what runs uses: %s", error)
