@@ -87,10 +87,8 @@ def test_a_model_that_the_client_registered_becomes_ours(platform: Platform, eve
     def ready() -> Any:
         """The content and the alias may come with two looks at MLflow."""
         answer = person.http.get(f"{person.base}/models/iris/versions/1")
-        version = answer.json() if answer.status_code == 200 else {}
-        return (
-            version.get("state") == "failed" or (version.get("state") == "ready" and version["aliases"])
-        ) and version
+        found = answer.json() if answer.status_code == 200 else {"state": "unknown"}
+        return (found["state"] == "failed" or (found["state"] == "ready" and found["aliases"])) and found
 
     version = eventually(ready)
     assert version["state"] == "ready", version["message"]
