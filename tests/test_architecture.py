@@ -43,8 +43,13 @@ ENTRY_MODULES = (
     "atelier_cli/main.py",
     "atelier_serve/__main__.py",
 )
-# Programs that run beside a step or a server and are told by environment variables what to do.
-TOLD_BY_ENVIRONMENT = ("atelier_runtime/", "atelier_templates/")
+# Programs that run beside a step or in a server and are told by environment variables what to do.
+TOLD_BY_ENVIRONMENT = (
+    "atelier_runtime/",
+    "atelier_templates/",
+    "atelier_sdk/here.py",
+    "atelier_spawner/notebooks/kernel.py",
+)
 # What models are made with; each is imported by its module in atelier_serve/frameworks alone.
 FRAMEWORKS = {"lightgbm", "mlflow", "onnxruntime", "tensorflow", "torch", "xgboost"}
 FEATURE_FILES = {"__init__.py", "routes.py", "service.py", "store.py", "reconcile.py", "startup.py"}

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from atelier_cli import exits
+from atelier_cli import exits, usage
 from atelier_cli.output import Output
 from atelier_cli.session import Session, command_options
 from atelier_cli.views import show_views
@@ -178,6 +178,21 @@ def show_results(session: Session, run: Run, only: Callable[[dict[str, Any]], bo
             session.out.warn(f"The results of {step.name} cannot be read: {error.message}")
             continue
         show_views(session.out, step.label or step.name, [view for view in views if only(view)])
+
+
+@pipeline.command("usage")
+@click.argument("run")
+@command_options
+def usage_command(session: Session, run: str) -> int:
+    """Show what the running steps of RUN use now."""
+    found = find_run(session.client, session.project, run)
+    rows = session.client.runs.usage(session.project, found.id)
+    if session.out.as_json:
+        for row in rows:
+            session.out.record(row)
+        return exits.OK
+    usage.show(session, ((row.step, row) for row in rows), of="step", empty="No step runs now.")
+    return exits.OK
 
 
 @pipeline.command("cancel")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from rich.console import Console, ConsoleOptions, Group, RenderResult
@@ -11,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from atelier_cli.output import STYLES, duration, seconds, utf8
-from atelier_sdk.models import Run, Step
+from atelier_cli.usage import short
+from atelier_sdk.models import Run, Step, Usage
 
 GLYPHS = {
     "waiting": "·",
@@ -50,6 +51,8 @@ class Progress:
     run: Run
     steps: list[Step] = field(default_factory=list)
     silent: bool = False
+    usage: Callable[[str], Usage | None] = lambda _: None
+    """What a step uses now, as far as it is known."""
 
     def update(self, run: Run, steps: list[Step]) -> tuple[list[Step], bool]:
         """Take in what was heard; returns the steps that changed, and whether the run did."""
@@ -91,11 +94,15 @@ class Progress:
                 Text(glyph(step.state), STYLES.get(step.state, "")),
                 step.label or step.name,
                 duration(seconds(step.started_at, step.ended_at)),
-                Text(remark(step), "red" if step.state == "failed" else "dim"),
+                Text(self._remark(step), "red" if step.state == "failed" else "dim"),
             )
         if len(shown) < len(self.steps):
             table.add_row("", Text(self._rest(shown), "dim"), "", "")
         return table
+
+    def _remark(self, step: Step) -> str:
+        usage = self.usage(step.name) if step.state == "running" else None
+        return " · ".join(part for part in (short(usage) if usage else "", remark(step)) if part)
 
     def _shown(self, room: int) -> list[Step]:
         """All steps when they fit; else what failed, what goes on, and then what comes next."""

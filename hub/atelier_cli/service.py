@@ -10,9 +10,11 @@ from typing import Any
 import click
 from rich.table import Table
 
-from atelier_cli import exits
+from atelier_cli import exits, usage
+from atelier_cli.service_predict import predict_command
 from atelier_cli.session import Session, command_options
 from atelier_core.errors import Invalid
+from atelier_core.model_servers import MODEL_SERVERS
 from atelier_core.service import SUFFIX, parse, validate
 from atelier_core.template import parse_duration
 from atelier_sdk.services import Service
@@ -27,12 +29,16 @@ def service() -> None:
 
 
 @service.command("deploy")
-@click.argument("source", metavar="FILE|MODEL|RUN")
+@click.argument("source", metavar="FILE|MODEL|RUN|DATASET")
 @click.option("--name", help="What the service is called; default: the file's, the model's or the output's name.")
 @click.option("--stage", type=_STAGES, help="Default: production. Others are reached by a header only.")
 @click.option("--on", metavar="NAME", help="The back end, e.g. local or cluster; default: the project's.")
 @click.option("--replicas", metavar="N|MIN:MAX", help="How many; with a MIN of 0 it sleeps when nobody asks.")
 @click.option("--flavor", help="What one replica may have.")
+@click.option("--server", type=click.Choice(MODEL_SERVERS), help="A model server of others; on a cluster only.")
+@click.option("--image", help="Another image than the one that the framework or server has.")
+@click.option("--argument", "arguments", multiple=True, metavar="TEXT", help="An argument of the server; repeatable.")
+@click.option("--cpu-target", type=float, metavar="PERCENT", help="More replicas when they use more CPU than this.")
 @click.option("--canary", type=click.FloatRange(0, 100), metavar="PERCENT", help="Try it with a part of the traffic.")
 @click.option("--public", is_flag=True, help="Anybody may call it, without a key.")
 @click.option("--key/--no-key", default=None, help="Make a key for it; default: with the first deployment.")
@@ -40,7 +46,11 @@ def service() -> None:
 @command_options
 def deploy_command(session: Session, source: str, *, key: bool | None, wait: bool, **options: Any) -> int:
     """Deploy a FILE (NAME.service.yaml), a registered MODEL (models:/digits/3, models:/digits@production) or what a RUN
-    left (run:RUN/STEP or run:RUN/STEP/OUTPUT)."""
+    left (run:RUN/STEP or run:RUN/STEP/OUTPUT).
+
+    Triton and vLLM (--server, on a cluster) take those too, and dataset:NAME@VERSION; vLLM also repository:OWNER/MODEL,
+    which it fetches itself.
+    """
     definition = _definition(source, options)
     services = session.client.services
     found = services.deploy(session.project, definition)
@@ -69,6 +79,11 @@ def _definition(source: str, options: dict[str, Any]) -> dict[str, Any]:
         raw: dict[str, Any] = {"name": _as_name(name), "model": source}
     elif source.startswith("run:"):
         raw = _of_run(source)
+    elif source.startswith("dataset:"):
+        raw = {"name": _as_name(source.removeprefix("dataset:").partition("@")[0]), "dataset": source}
+    elif source.startswith("repository:"):
+        repository = source.removeprefix("repository:")
+        raw = {"name": _as_name(repository.rpartition("/")[2]), "repository": repository}
     else:
         path = Path(source)
         if not path.is_file():
@@ -77,6 +92,8 @@ def _definition(source: str, options: dict[str, Any]) -> dict[str, Any]:
                 param_hint="FILE|MODEL|RUN",
             )
         raw = parse(_read(path), path.name).model_dump(mode="json", exclude_unset=True)
+    if options["cpu_target"] is not None:
+        raw["scale"] = {**(raw.get("scale") or {}), "cpu": options["cpu_target"]}
     return validate(raw | _given(options), source if source.endswith(SUFFIX) else "").model_dump(
         mode="json", exclude_unset=True
     )
@@ -107,7 +124,10 @@ def _as_name(text: str) -> str:
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:
-    given = {name: options[name] for name in ("name", "stage", "on", "flavor") if options[name]}
+    named = ("name", "stage", "on", "flavor", "server", "image")
+    given: dict[str, Any] = {name: options[name] for name in named if options[name]}
+    if options["arguments"]:
+        given["arguments"] = list(options["arguments"])
     if options["public"]:
         given["public"] = True
     if options["replicas"]:
@@ -171,6 +191,9 @@ def show_command(session: Session, name: str) -> int:
         session.out.text(found.message)
     session.out.rows(found.traffic, _TRAFFIC, empty="No traffic.")
     session.out.rows(services.replicas(project, name), ("id", "state", "ready", "reason"), empty="No replica.")
+    rows = [(row.replica, row) for row in services.usage(project, name)]
+    if rows:
+        usage.show(session, rows, of="replica", empty="")
     columns = ("number", "state", "reason", "source", "created_at", "created_by")
     session.out.rows(services.revisions(project, name), columns, empty="Nothing was deployed.")
     _show_figures(session, services.stats(project, name))
@@ -189,6 +212,28 @@ def _show_figures(session: Session, stats: dict[str, Any]) -> None:
         row = [one["revision"], f"{minute['rate']:g}", minute["errors"], *times, one["hour"]["requests"]]
         table.add_row(*map(str, row))
     session.out.console.print(table)
+
+
+@service.command("drift")
+@click.argument("name")
+@click.option("--revision", type=click.IntRange(min=1), help="Default: the one that serves.")
+@command_options
+def drift_command(session: Session, name: str, revision: int | None) -> int:
+    """Show how far what NAME is asked is from what its model was trained on: PSI below 0.1 is stable, above 0.25 a
+    major shift."""
+    found = session.client.services.drift(session.project, name, revision=revision)
+    if session.out.as_json:
+        session.out.record(found)
+        return exits.OK
+    if found.message:
+        session.out.text(found.message)
+    if found.requests:
+        kept = f"{found.rows} rows of {found.requests} requests"
+        session.out.text(f"Revision {found.revision}: {kept} against {found.trained_rows} training rows")
+    if found.inputs:
+        rows = sorted(found.inputs, key=lambda one: -(one.psi or 0))
+        session.out.rows(rows, ("name", "kind", "psi", "level"), empty="It has no inputs.")
+    return exits.OK
 
 
 @service.command("logs")
@@ -291,6 +336,9 @@ def delete_command(session: Session, name: str, *, yes: bool) -> int:
     session.client.services.delete(session.project, name)
     session.out.one({"name": name, "deleted": True}, f"{name} is being deleted.")
     return exits.OK
+
+
+service.add_command(predict_command)
 
 
 @service.group("key")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import chain, islice, repeat
 
 from rich.live import Live
@@ -12,6 +13,7 @@ from rich.live import Live
 from atelier_cli import exits
 from atelier_cli.progress import Progress, glyph, lines
 from atelier_cli.session import Session
+from atelier_cli.usage import Gauge
 from atelier_sdk import AtelierError, Client
 from atelier_sdk.models import Event, Run, Step
 
@@ -76,7 +78,9 @@ def watch(session: Session, run: Run) -> int:
 
 
 def _watch_live(session: Session, progress: Progress) -> None:
-    with Live(progress, console=session.out.console, refresh_per_second=8, transient=False):
+    gauge = Gauge(session.client, session.project, progress.run.id)
+    progress.usage = gauge.of
+    with closing(gauge), Live(progress, console=session.out.console, refresh_per_second=8, transient=False):
         updates = follow(session.client, session.project, progress.run.id)
         while True:
             # Set while an answer is awaited for long; the screen is drawn by a thread of its own.

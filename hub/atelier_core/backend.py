@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar
 
 from atelier_core.image import Image
-from atelier_core.workload import Handle, Observation, WorkloadSpec
+from atelier_core.workload import Handle, Observation, ReplicaUsage, WorkloadSpec
 
 
 class Capability(StrEnum):
@@ -20,6 +20,7 @@ class Capability(StrEnum):
     EXEC = "exec"
     CAPACITY = "capacity"
     ROLLOUT = "rollout"
+    USAGE = "usage"
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Backend(ABC):
             Exec: Capability.EXEC,
             Capacity: Capability.CAPACITY,
             Rollout: Capability.ROLLOUT,
+            Usage: Capability.USAGE,
         }
         cls.capabilities = frozenset(capability for mixin, capability in mixins.items() if issubclass(cls, mixin))
 
@@ -119,3 +121,14 @@ class Rollout(ABC):
     @abstractmethod
     async def rollout(self, handle: Handle, spec: WorkloadSpec) -> Handle:
         """Bring up `spec` beside the running service, then drop the old one."""
+
+
+class Usage(ABC):
+    """What runs uses now."""
+
+    @abstractmethod
+    async def usage(self, handles: Sequence[Handle]) -> dict[str, tuple[ReplicaUsage, ...]]:
+        """What the replicas of all these workloads use, by workload and asked for together, never one by one.
+
+        What nothing is known of is left out. `BackendUnavailable` where it cannot be known, and why.
+        """

@@ -12,9 +12,11 @@ from pathlib import PurePosixPath
 from typing import Annotated, Any
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from atelier_core.dataset import parse_reference
 from atelier_core.errors import Conflict, Invalid
+from atelier_core.model_servers import MODEL_SERVERS, TRITON, VLLM
 from atelier_core.routing import Limits, Log
 from atelier_core.states import State
 from atelier_core.template import Duration, ResourceRequest
@@ -148,13 +150,23 @@ class Replicas(_Model):
 class Scale(_Model):
     """When there are more replicas and when fewer.
 
-    `in_flight` requests under way are what one replica should have; fewer replicas only after `steady` seconds of less
-    load; asleep (where `replicas.min` is 0) after `idle` seconds without a request.
+    `in_flight` requests under way are what one replica should have, and `cpu` percent of the processor time that it is
+    given what it should use (not set: that does not matter); of the two the one counts that asks for more. Fewer
+    replicas only after `steady` seconds of less load; asleep (where `replicas.min` is 0) after `idle` seconds without a
+    request.
     """
 
     in_flight: float = Field(default=4, gt=0, le=10_000)
+    cpu: float | None = None
     steady: Duration = Field(default=60, ge=0, le=86_400)
     idle: Duration = Field(default=300, ge=1, le=30 * 86_400)
+
+    @field_validator("cpu")
+    @classmethod
+    def _percent(cls, given: float | None) -> float | None:
+        if given is not None and not 1 <= given <= 1000:
+            raise ValueError(f"{given:g} is no percentage to aim at; say one from 1 to 1000, such as 70")
+        return given
 
 
 class Canary(_Model):
@@ -186,6 +198,10 @@ class Definition(_Model):
     model is then at `${ATELIER_INPUTS}/model`. A command listens on `${ATELIER_PORT_HTTP}`; `port` is for images that
     cannot be told. `ready` is how long a replica may take until `health` answers; `grace` how long requests under way
     may take when it goes.
+
+    A `server` of others, `triton` or `vllm`, runs on a cluster only, with `arguments` of its own. Triton's model
+    repository and vLLM's folder are a model, an output, or a version of a dataset (`dataset:NAME@VERSION`); vLLM also
+    fetches a public `repository` by itself.
     """
 
     name: ServiceName
@@ -199,6 +215,12 @@ class Definition(_Model):
     port: int = Field(default=0, ge=0, le=65535)
     health: UrlPath | None = None
     framework: Plain = Field(default="", max_length=40)
+    server: Plain = Field(default="", max_length=40)
+    dataset: Plain = Field(default="", max_length=100)
+    repository: str = Field(default="", max_length=200, pattern=r"^([A-Za-z0-9][A-Za-z0-9._/-]*)?$")
+    arguments: tuple[Annotated[str, Field(max_length=1000, pattern=r"^[^\x00]*$")], ...] = Field(
+        default=(), max_length=100
+    )
     env: dict[EnvName, Text] = Field(default_factory=dict, max_length=200)
     secrets: dict[EnvName, SecretName] = Field(default_factory=dict, max_length=50)
     on: Plain = Field(default="", max_length=63)
@@ -219,18 +241,40 @@ class Definition(_Model):
 
     @model_validator(mode="after")
     def _one_thing(self) -> Definition:
-        if self.model and self.output:
-            raise ValueError("name a model or an output of a step, not both")
-        if not self.has_model and not (self.image and self.command):
+        given = [name for name in ("model", "output", "dataset", "repository") if getattr(self, name)]
+        if len(given) > 1:
+            words = {"output": "an output of a step"}
+            raise ValueError(f"name {' or '.join(words.get(one, f'a {one}') for one in given)}, not both")
+        self._check_server()
+        if not given and not (self.image and self.command):
             raise ValueError("name a model, an output of a step, or an image with a command")
         if self.framework and self.framework not in FRAMEWORKS:
             raise ValueError(f"framework: {self.framework!r} is not one of {', '.join(FRAMEWORKS)}")
         return self
 
+    def _check_server(self) -> None:
+        """What goes only with a server of others, and what does not go with one."""
+        if not self.server:
+            alone = next((name for name in ("dataset", "repository", "arguments") if getattr(self, name)), "")
+            if alone:
+                raise ValueError(f"{alone} is for a server: name {' or '.join(MODEL_SERVERS)}")
+            return
+        if self.server not in MODEL_SERVERS:
+            raise ValueError(f"server: {self.server!r} is not one of {', '.join(MODEL_SERVERS)}")
+        if self.command or self.port or self.framework:
+            raise ValueError(f"{self.server} has its own command, port and framework; say more in arguments")
+        if self.server == TRITON and self.repository:
+            raise ValueError(f"repository is for {VLLM}; Triton's model repository is a model, an output or a dataset")
+        if not (self.model or self.output or self.dataset or self.repository):
+            raise ValueError(f"{self.server} needs a model, an output of a step, a dataset"
+                             f"{' or a repository' if self.server == VLLM else ''}")  # fmt: skip
+        if self.dataset and parse_reference(self.dataset) is None:
+            raise ValueError("dataset: write dataset:NAME or dataset:NAME@VERSION")
+
     @property
     def has_model(self) -> bool:
         """Whether a model lies beside the command."""
-        return bool(self.model or self.output)
+        return bool(self.model or self.output or self.dataset)
 
     @property
     def least(self) -> int:

@@ -56,7 +56,10 @@ class Output(_Frozen):
 
 
 class Role(_Frozen):
-    """Replicas that are alike. Command items may hold `${ATELIER_…}`; the shim fills them in, no shell is used."""
+    """Replicas that are alike. Command items may hold `${ATELIER_…}`; the shim fills them in, no shell is used.
+
+    `health` is a path at the first port that answers 200 when a service's replica is ready; empty: that it listens.
+    """
 
     name: str = "main"
     count: int = Field(default=1, ge=1, le=1000)
@@ -66,6 +69,7 @@ class Role(_Frozen):
     secret_env: dict[str, str] = Field(default_factory=dict, repr=False)
     resources: Resources = Resources()
     ports: tuple[Port, ...] = ()
+    health: str = ""
 
 
 class Topology(StrEnum):
@@ -125,6 +129,21 @@ class ReplicaObservation(_Frozen):
     message: str = ""
     exit_code: int | None = None
     node: str = ""
+
+
+class ReplicaUsage(_Frozen):
+    """What the processes of one replica use: `cpu` in cores, `memory` in bytes, beside what it was given.
+
+    `gpu` is how busy its accelerators are in percent, `gpu_memory` their memory in bytes; None where that is not known.
+    """
+
+    name: str
+    cpu: float = Field(ge=0)
+    memory: int = Field(ge=0)
+    cpu_given: float = Field(default=0, ge=0)
+    memory_given: int = Field(default=0, ge=0)
+    gpu: float | None = None
+    gpu_memory: int | None = None
 
 
 class Observation(_Frozen):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from atelier_gateway import headers, services
+from atelier_gateway import batch, headers, services
 from atelier_gateway.connection import UpstreamError
 from atelier_gateway.errors import Refusal, VisitorGone, answer, not_found, reply_json
 from atelier_gateway.internal import Internal
@@ -65,6 +65,8 @@ class Gateway:
             address = services.parse(path, scope["query_string"], self._base if public else b"")
             visit = services.Visit(self.parts, scope, address, request_id)
             await visit.answer(receive, send)
+        elif path.startswith(b"/batch/"):
+            await batch.answer(self.parts, scope, receive, send, path, request_id)
         elif path == b"/health":
             await reply_json(send, {"status": "ok", "generation": self.parts.table.generation})
         elif self._mlflow is not None and (path == b"/mlflow" or path.startswith(b"/mlflow/")):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 from atelier_gateway.connection import Connection, UpstreamError
@@ -31,6 +32,14 @@ class Body:
     async def first(self) -> None:
         """Read what has come with the head: for most requests that is everything."""
         await self._next()
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """All of it for whoever reads it here: nothing is kept."""
+        self.replayable = False
+        while not self.ended:
+            piece = await self._next()
+            if piece:
+                yield piece
 
     @property
     def kept(self) -> bytes:

@@ -31,6 +31,7 @@ class Internal:
             ("GET", b"/internal/stats"): self._stats,
             ("GET", b"/internal/metrics"): self._metrics,
             ("GET", b"/internal/log"): self._log,
+            ("GET", b"/internal/log/lines"): self._log_lines,
         }
 
     async def handle(self, path: bytes, scope: Any, receive: Any, send: Any) -> None:
@@ -100,6 +101,21 @@ class Internal:
         self._parts.log.flush()
         items = await asyncio.to_thread(self._parts.log.read, service, min(int(limit[:9]), MOST_LINES))
         await reply_json(send, {"items": items})
+
+    async def _log_lines(self, scope: Any, receive: Any, send: Any) -> None:
+        """All of it, the oldest first, as it is on the disk: the gateway has better things to do than to read it."""
+        service = parse_qs(scope["query_string"].decode("latin-1")).get("service", [""])[0]
+        if not service:
+            raise Refusal(422, "Say which service.", code="invalid", hint="?service=P/N")
+        self._parts.log.flush()
+        pieces = self._parts.log.pieces(service)
+        await send({"type": "http.response.start", "status": 200, "headers": _JSON_LINES})
+        while piece := await asyncio.to_thread(next, pieces, b""):
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+
+_JSON_LINES = [(b"content-type", b"application/x-ndjson")]
 
 
 def _stale(sent: int, now: int) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from pathlib import Path
 
 from atelier_core.routing import Routes
@@ -21,6 +22,7 @@ from atelier_gateway.waking import MOST_WAITING, Waking
 log = logging.getLogger(__name__)
 _TICK = 1.0
 _TICKS_PER_PRUNE = 10
+_TICKS_PER_AGEING = 600
 
 
 class Stale(Exception):
@@ -49,6 +51,7 @@ class Parts:
         self.peers = Peers(trusted_proxies)
         self.file = RoutesFile(data_dir / "routes.json")
         self.log = RequestLog(data_dir / "requests")
+        self.spool_folder = data_dir
         self._changing = asyncio.Lock()
 
     def load(self) -> None:
@@ -81,6 +84,14 @@ class Parts:
             if ticks % _TICKS_PER_PRUNE == 0:
                 for upstream in self.table.upstreams():
                     upstream.prune()
+            if ticks % _TICKS_PER_AGEING == 1:
+                self._age_log()
+
+    def _age_log(self) -> None:
+        try:
+            self.log.age(time.time())
+        except OSError as error:
+            log.warning("old lines of the request log cannot be removed: %s", error)
 
     async def close(self) -> None:
         """At the end."""

@@ -1,4 +1,4 @@
-"""A sample of the requests, as lines of JSON: one bounded file for each service."""
+"""A sample of the requests, as lines of JSON: bounded files for each service, none of it older than `KEPT_SECONDS`."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ import base64
 import json
 import logging
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 log = logging.getLogger(__name__)
 MOST_BYTES = 4 * 1024**2
 MOST_BODY = 64 * 1024
 MOST_OPEN = 64
 FORGET_SECONDS = 24 * 3600
+KEPT_SECONDS = 7 * 24 * 3600
+_PIECE = 256 * 1024
+_ENDING = ".jsonl"
 
 
 class RequestLog:
@@ -59,12 +62,31 @@ class RequestLog:
                     break
         return found
 
+    def pieces(self, service: str) -> Iterator[bytes]:
+        """All lines as they are on the disk, the oldest first: reading them is left to whoever asked."""
+        for path in (self._old(service), self._path(service)):
+            try:
+                with path.open("rb") as file:
+                    while piece := file.read(_PIECE):
+                        yield piece
+            except FileNotFoundError:
+                continue
+
+    def age(self, now: float) -> None:
+        """Begin new files and remove old ones, so that what people sent is gone after `KEPT_SECONDS`."""
+        for service in [unquote(path.name.removesuffix(_ENDING)) for path in self._folder.glob(f"*{_ENDING}")]:
+            if _begun(self._path(service)) < now - KEPT_SECONDS / 2:
+                self._rotate(service)
+        for path in self._folder.glob(f"*{_ENDING}.1"):
+            if path.stat().st_mtime < now - KEPT_SECONDS / 2:
+                path.unlink(missing_ok=True)
+
     def keep(self, services: Collection[str]) -> None:
         """Remove the logs of services that have been gone for a day."""
         names = {self._path(service).stem for service in services}
         oldest = time.time() - FORGET_SECONDS
         for path in self._folder.iterdir():
-            if path.name.partition(".jsonl")[0] not in names and path.stat().st_mtime < oldest:
+            if path.name.partition(_ENDING)[0] not in names and path.stat().st_mtime < oldest:
                 path.unlink(missing_ok=True)
 
     def close(self) -> None:
@@ -81,7 +103,9 @@ class RequestLog:
         return self._files[service]
 
     def _rotate(self, service: str) -> None:
-        self._files.pop(service).close()
+        file = self._files.pop(service, None)
+        if file is not None:
+            file.close()
         self._path(service).replace(self._old(service))
 
     def _give_up(self, service: str, error: OSError) -> None:
@@ -94,10 +118,18 @@ class RequestLog:
                 log.debug("what was not written yet is lost")
 
     def _path(self, service: str) -> Path:
-        return self._folder / f"{quote(service, safe='')}.jsonl"
+        return self._folder / f"{quote(service, safe='')}{_ENDING}"
 
     def _old(self, service: str) -> Path:
-        return self._path(service).with_suffix(".jsonl.1")
+        return self._path(service).with_suffix(f"{_ENDING}.1")
+
+
+def _begun(path: Path) -> float:
+    """When its first line was written."""
+    with path.open("rb") as file:
+        entry = _parse(file.readline())
+    moment = entry.get("time") if entry else None
+    return moment if isinstance(moment, float | int) else path.stat().st_mtime
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:

@@ -19,6 +19,8 @@ from atelier_gateway.peers import within
 from atelier_gateway.request_log import shown
 from atelier_gateway.table import Service, Target
 
+_FORM = ("content-type", "content-encoding", "inference-header-content-length")
+
 
 @dataclass(frozen=True)
 class Address:
@@ -183,7 +185,7 @@ class Visit:
             raise
         finally:
             if self._sampled:
-                entry = _entry(self, call, delivery, refused, bodies=service.route.log.bodies)
+                entry = log_entry(self, call, delivery, refused, bodies=service.route.log.bodies)
                 self.parts.log.write(service.name, entry)
 
     def _count_refusal(self, refusal: Refusal) -> None:
@@ -214,7 +216,7 @@ class Visit:
                 self.parts.mirrors.start(target, call)
 
 
-def _entry(
+def log_entry(
     visit: Visit, call: Call, delivery: Delivery | None, refused: Refusal | None, *, bodies: bool
 ) -> dict[str, Any]:
     """A line of the request log. The query stays out of it unless bodies are wanted: it may hold as much."""
@@ -236,5 +238,15 @@ def _entry(
     if bodies:
         request = shown(call.body.kept) if call.body.replayable else {"bytes": call.body.total}
         answer = shown(b"".join(call.captured)) | {"bytes": call.bytes_out}
-        entry |= {"query": query.decode("latin-1"), "request": request, "answer": answer}
+        entry |= {
+            "query": query.decode("latin-1"),
+            "request": request | _form(call.headers),
+            "answer": answer,
+        }
     return entry
+
+
+def _form(raw: headers.RawHeaders) -> dict[str, str]:
+    """The headers without which a body cannot be read."""
+    found = {name: next(iter(headers.values(raw, name.encode())), b"") for name in _FORM}
+    return {name: value.decode("latin-1") for name, value in found.items() if value}

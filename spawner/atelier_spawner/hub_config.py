@@ -86,6 +86,7 @@ def _add_tracking(c: Config, url: str) -> None:
         "MLFLOW_WORKSPACE": _project_of,
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # MLflow's own pages are not served
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",  # it warns in every notebook that has no widgets for it
         **known,
     }
 

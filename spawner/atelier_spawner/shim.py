@@ -37,6 +37,7 @@ def shim_spec(spec: WorkloadSpec, role: Role, index: int | None, **engine: Any) 
         kind=spec.kind,
         stores=first and not index,
         uid=spec.uid,
+        given={"cpu_given": role.resources.cpu, "memory_given": role.resources.memory},
         **engine,
     )
 

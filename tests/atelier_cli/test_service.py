@@ -57,6 +57,8 @@ def test_from_a_file_to_an_address_and_a_key_and_away_again(shell: NewShell, pla
     assert "running" in shown
     assert "current" in shown
     assert "it listens" in anna.run("service", "logs", "hello").stdout
+    assert "serves an image" in anna.run("service", "drift", "hello").stdout
+    assert json.loads(anna.run("service", "drift", "hello", "--json").stdout)["state"] == "no_model"
     again = anna.run("service", "deploy", str(write(anna, replicas=2)), "--json")
     told = [json.loads(line) for line in again.stdout.splitlines()]
     assert told[-1]["revision"] == 2
@@ -78,7 +80,11 @@ def test_a_canary_by_option_and_its_promotion(shell: NewShell) -> None:
     anna = shell()
     file = write(anna)
     assert anna.run("service", "deploy", str(file), "--no-key").returncode == exits.OK
-    assert anna.run("service", "deploy", str(file), "--canary", "10").returncode == exits.OK
+    told = anna.run("service", "deploy", str(file), "--canary", "10", "--cpu-target", "70")
+    assert told.returncode == exits.OK, told.stderr
+    newest = next(iter(anna.client.services.revisions(anna.name, "hello")))
+    assert newest.definition["scale"]["cpu"] == 70
+    assert "of 0." in anna.run("service", "show", "hello").stdout  # cores in use, of those given
     shares = [json.loads(line) for line in anna.run("service", "traffic", "hello", "--json").stdout.splitlines()]
     assert {one["revision"]: one["weight"] for one in shares} == {1: 90, 2: 10}
     assert anna.run("service", "traffic", "hello", "2=100").returncode == exits.OK
@@ -96,6 +102,9 @@ def test_what_fails_says_why(shell: NewShell) -> None:
     wrong = anna.run("service", "deploy", str(write(anna, "bad", replicas="many")))
     assert wrong.returncode == exits.USAGE
     assert "replicas" in wrong.stderr
+    wrong = anna.run("service", "deploy", str(write(anna, "bad")), "--cpu-target", "0")
+    assert wrong.returncode == exits.USAGE
+    assert "scale.cpu: 0 is no percentage to aim at" in wrong.stderr
     assert anna.run("service", "deploy", "nowhere.service.yaml").returncode == exits.USAGE
     (anna.home / "digits.onnx").write_bytes(bytes(range(128, 256)))
     binary = anna.run("service", "deploy", str(anna.home / "digits.onnx"))
@@ -138,3 +147,18 @@ def test_the_replica_stops_with_its_service(shell: NewShell, platform: ControlPl
     until(lambda: not folder.exists())
     with httpx.Client() as http:
         assert http.get(f"{platform.url}/api/health").status_code == 200
+
+
+def test_model_servers_of_others_are_for_clusters_and_say_so(shell: NewShell, tmp_path: Path) -> None:
+    anna = shell()
+    for words in (("repository:Qwen/Qwen3-0.6B", "--server", "vllm"), ("dataset:models@1", "--server", "triton")):
+        if words[0].startswith("dataset:"):
+            (anna.home / "config.pbtxt").write_text("name: 'reader'")
+            assert anna.run("dataset", "add", "models", str(anna.home / "config.pbtxt")).returncode == exits.OK
+        refused = anna.run("service", "deploy", *words)
+        assert refused.returncode != exits.OK
+        assert f"{words[-1]} runs on a cluster only" in refused.stderr
+        assert "Traceback" not in refused.stderr
+    alone = anna.run("service", "deploy", "repository:Qwen/Qwen3-0.6B")
+    assert "repository is for a server" in alone.stderr
+    assert not list(anna.client.services.list(anna.name))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import httpx
 import pytest
 
 from atelier_core.routing import GatewayStats, Routes
-from atelier_gateway.request_log import RequestLog
+from atelier_gateway.request_log import KEPT_SECONDS, RequestLog
 from atelier_gateway.routes_file import RoutesFile
 from tests.atelier_gateway.gateway import GatewayProcess, Key, service
 from tests.atelier_gateway.upstream import Replica
@@ -215,3 +216,36 @@ def test_the_request_log_is_bounded_and_survives_a_kill(tmp_path: Path) -> None:
     with next(tmp_path.glob("*.jsonl")).open("ab") as file:
         file.write(b'{"half": ')
     assert RequestLog(tmp_path).read("a/b", 1)[0]["number"] == 999
+
+
+def test_lines_as_they_are_on_the_disk(gateway: GatewayProcess, serve: Serve, replica: Replica, key: Key) -> None:
+    url = serve(service(replica.url, log={"sample": 1, "bodies": True}), "lines")
+    length = {"Inference-Header-Content-Length": "3", "Content-Encoding": "identity"}
+    for number in range(3):
+        httpx.post(f"{url}/v2/{number}", content=b"body", headers=key.bearer | length)
+    params = {"service": "vision/lines"}
+    answer = httpx.get(f"{gateway.url}/internal/log/lines", params=params, headers=gateway.secret_header)
+    entries = [json.loads(line) for line in answer.text.splitlines()]
+    assert [entry["path"] for entry in entries] == ["/v2/0", "/v2/1", "/v2/2"]
+    request = entries[0]["request"]
+    assert (request["text"], request["bytes"]) == ("body", 4)
+    assert (request["inference-header-content-length"], request["content-encoding"]) == ("3", "identity")
+    assert "authorization" not in answer.text.lower() and key.token not in answer.text
+    never = {"service": "vision/never"}
+    assert httpx.get(f"{gateway.url}/internal/log/lines", params=never, headers=gateway.secret_header).content == b""
+    assert httpx.get(f"{gateway.url}/internal/log/lines", params=params).status_code == 401
+
+
+def test_no_line_of_the_request_log_is_kept_for_longer_than_a_week(tmp_path: Path) -> None:
+    log, start, day = RequestLog(tmp_path), time.time(), 24 * 3600
+    for days in range(20):
+        now = start + days * day
+        log.write("a/b", {"time": now})
+        log.flush()
+        os.utime(next(tmp_path.glob("*.jsonl")), (now, now))
+        log.age(now)
+        kept = [json.loads(line)["time"] for line in b"".join(log.pieces("a/b")).splitlines()]
+        assert now in kept and min(kept) > now - KEPT_SECONDS - day
+    for hours in range(24 * 8):
+        log.age(start + 20 * day + hours * 3600)
+    assert list(tmp_path.iterdir()) == [], "what nobody adds to goes, too"

@@ -120,6 +120,26 @@ for folder, _, names in os.walk(".."):
     assert f"token-{ATTEMPT}".encode() not in pod.state.logs["main-0"]
 
 
+def test_says_what_the_command_uses(api: AttemptApi, tmp_path: Path, pods: Any) -> None:
+    """The work is done by a child; neither the wrapper nor the sidecar counts."""
+    source = "import os\nheld = b'x' * 100_000_000\nif os.fork() == 0:\n    while True: sum(range(1000))\nos.wait()"
+    given = {"cpu_given": 0.5, "memory_given": 512 * 1024**2}
+    pod = pods(api, tmp_path, source, given=given)
+    assert pod.init() == 0
+    sidecar, main = pod.sidecar(), pod.main()
+    until = time.monotonic() + 60
+    while pod.state.usage.get("main-0", {}).get("cpu", 0) < 0.1:
+        assert time.monotonic() < until, pod.state.usage
+        time.sleep(0.2)
+    told = pod.state.usage["main-0"]
+    assert 90_000_000 < told["memory"] < 200_000_000
+    assert told | given == told
+    main.send_signal(signal.SIGTERM)
+    main.wait(30)
+    sidecar.send_signal(signal.SIGTERM)
+    assert sidecar.wait(30) == 0
+
+
 def test_fails_with_the_commands_code(api: AttemptApi, tmp_path: Path, pods: Any) -> None:
     pod = pods(api, tmp_path, "raise SystemExit(3)")
     assert pod.run() == 3

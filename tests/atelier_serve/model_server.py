@@ -49,6 +49,10 @@ class ModelServer:
     def start(self, seconds: float = START_SECONDS) -> None:
         """Until it is ready."""
         self.launch()
+        self.wait_ready(seconds)
+
+    def wait_ready(self, seconds: float = START_SECONDS) -> None:
+        """The same for one that was launched."""
         until = time.monotonic() + seconds
         while time.monotonic() < until and self.running:
             if self.ready() == 200:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from collections.abc import Mapping
@@ -51,7 +52,7 @@ def test_its_shape(library: Library) -> None:
     assert needs == {
         "import": set(), "split": {"import"}, "standardize": {"split"}, "explore": {"import"},
         "logistic-regression": {"standardize"}, "random-forest": {"standardize"},
-        "evaluate": {"standardize", "logistic-regression", "random-forest"}, "summarize": {"evaluate"},
+        "evaluate": {"split", "logistic-regression", "random-forest"}, "summarize": {"evaluate"},
     }  # fmt: skip
     assert {one.image for one in plan.steps} == {"ml"}
 
@@ -76,6 +77,13 @@ def test_the_numbers(ended: dict[str, Ended]) -> None:
     assert report["rows"] == 450
     right = {name: round(measured["accuracy"] * 450) for name, measured in report["models"].items()}
     assert right == {"logistic-regression": 439, "random-forest": 441}
+
+
+def test_the_models_take_raw_pixels(ended: dict[str, Ended]) -> None:
+    for name in ("logistic-regression", "random-forest"):
+        with (ended[name].outputs / "model" / "training_sample.csv").open(newline="") as stream:
+            pixels = {float(value) for row in csv.DictReader(stream) for value in row.values()}
+        assert pixels == set(map(float, range(17)))
 
 
 def test_the_notebook_is_kept_as_it_ran(ended: dict[str, Ended]) -> None:

@@ -75,7 +75,9 @@ def test_code_is_packed_the_same_wherever_and_whenever_it_lies(tmp_path: Path, l
 def test_what_is_packed(library: Library) -> None:
     archive = library.archive("template:logistic-regression@1.0")
     with tarfile.open(fileobj=io.BytesIO(archive.data)) as tar:
-        assert tar.getnames() == ["main.py", "model_folder.py", "step.py", "tabular.py", "training.py"]
+        assert tar.getnames() == sorted(
+            ["main.py", "model_folder.py", "preprocessing.py", "raw_model.py", "step.py", "tabular.py", "training.py"]
+        )
         assert {(one.mtime, one.uid, one.gid, one.uname, one.mode) for one in tar} == {(0, 0, 0, "", 0o644)}
     assert gzip.decompress(archive.data)
     assert re.fullmatch(r"sha256:[0-9a-f]{64}", archive.digest)

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from atelier_core.backend import Backend
-from atelier_core.workload import Code, Handle, Observation, Port, Resources, Role, WorkloadSpec
+from atelier_core.backend import Backend, Usage
+from atelier_core.workload import Code, Handle, Observation, Port, ReplicaUsage, Resources, Role, WorkloadSpec
 from tests.harness.attempt_api import AttemptApi, code_archive, digest_of
 
 _numbers = itertools.count()
@@ -54,6 +54,11 @@ class Engine(ABC):
     @abstractmethod
     async def left_over(self, workload: str) -> list[str]:
         """What of a workload is still on the engine: processes, folders, objects."""
+
+    async def usage(self, backend: Backend, handles: list[Handle]) -> dict[str, tuple[ReplicaUsage, ...]]:
+        """What is known of the use of these workloads, whichever way it becomes known."""
+        assert isinstance(backend, Usage)
+        return await backend.usage(handles)
 
     def needs(self, feature: str) -> None:
         """Leave a test that is about something this engine does not have by nature."""

@@ -42,6 +42,7 @@ class AttemptState:
     claims: dict[str, str] = field(default_factory=dict)
     started: list[dict[str, Any]] = field(default_factory=list)
     finished: list[dict[str, Any]] = field(default_factory=list)
+    usage: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 class AttemptApi:
@@ -146,6 +147,11 @@ class _Handler(BaseHTTPRequestHandler):
     def _post_finished(self, state: AttemptState) -> None:
         state.finished.append(json.loads(self._body()))
         self._answer(204)
+
+    def _post_usage(self, state: AttemptState) -> None:
+        body = json.loads(self._body())
+        state.usage[body["replica"]] = body
+        self._answer(200, {"after": 0.5})
 
     def _post_logs(self, state: AttemptState, replica: str, offset: str) -> None:
         piece, known = self._body(), state.logs.get(replica, b"")

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import httpx
 
+from atelier_spawner.hub_config import SERVICE_SCOPES
+
 START_SECONDS = 90
 _CONFIG = '''
 from jupyterhub.proxy import Proxy
@@ -51,7 +53,7 @@ c.JupyterHub.services = [
 ]
 c.JupyterHub.load_roles = [
     {{"name": "atelier-admin", "scopes": ["custom:atelier:admin"], "groups": ["platform-admins"]}},
-    {{"name": "atelier-service", "scopes": ["read:users:name"], "services": ["atelier"]}},
+    {{"name": "atelier-service", "scopes": {scopes!r}, "services": ["atelier"]}},
     {{"name": "test-driver", "scopes": ["admin:users", "tokens", "admin:groups"], "services": ["driver"]}},
 ]
 c.JupyterHub.load_groups = {{"platform-admins": {{"users": []}}}}
@@ -91,6 +93,7 @@ class TestHub:
             folder=self.folder,
             service=self.service_token,
             driver=self._driver_token,
+            scopes=list(SERVICE_SCOPES),
         )
         (self.folder / "jupyterhub_config.py").write_text(text)
 

@@ -15,6 +15,7 @@ from playwright.async_api import Browser, BrowserContext, async_playwright
 from atelier_sdk import Client, credentials
 from tests.atelier_cli.platform.installation import Browser as HubPages
 from tests.atelier_cli.platform.installation import Installation, free_port
+from tests.harness.control_plane import environment_cache
 from tests.ui.lab import Lab, sign_in
 from tests.ui.models.trained import train
 from tests.ui.overlay import EVERY_CONTROL, templates_with
@@ -48,6 +49,10 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]
     home = folder / "home"
     home.mkdir()
     (home / ".cache").symlink_to(Path.home() / ".cache")
+    envs = environment_cache() / "envs"
+    envs.mkdir(parents=True, exist_ok=True)
+    (folder / "data" / "cache").mkdir(parents=True, mode=0o711)
+    (folder / "data" / "cache" / "envs").symlink_to(envs)
     # Pictures for people show what people have.
     templates = () if os.environ.get("ATELIER_TEST_SCREENSHOTS") else (EVERY_CONTROL,)
     env = {**os.environ, "HOME": str(home), "PYTHONPATH": templates_with(folder / "templates", *templates)}

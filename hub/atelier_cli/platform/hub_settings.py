@@ -25,6 +25,7 @@ def configure(c: Config, data: Path, *, admins: Sequence[str], one_person: str) 
     c.LocalAccounts.admin_users = set(admins)
     c.JupyterHub.spawner_class = LocalNotebookSpawner
     c.LocalNotebookSpawner.data_dir = str(data)
+    c.LocalNotebookSpawner.cache_dir = str(layout.cache)
     c.LocalNotebookSpawner.one_person = one_person
     c.JupyterHub.allow_named_servers = True
     if layout.hub_settings.exists():

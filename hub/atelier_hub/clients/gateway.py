@@ -14,6 +14,7 @@ from atelier_hub.auth import GATEWAY_HEADER
 
 log = logging.getLogger(__name__)
 _SECONDS = 3.0
+_LOG_SECONDS = 20.0
 
 
 class GatewayClient:
@@ -50,6 +51,11 @@ class GatewayClient:
         except ValidationError as error:
             self._say(f"its figures cannot be read: {error}")
             return None
+
+    async def log_lines(self, service: str) -> bytes | None:
+        """What its request log holds of `project/service`, the oldest line first; None if it does not answer."""
+        answer = await self._ask("GET", "log/lines", params={"service": service}, timeout=_LOG_SECONDS)
+        return None if answer is None else answer.content
 
     async def _ask(self, method: str, what: str, **options: object) -> httpx.Response | None:
         try:

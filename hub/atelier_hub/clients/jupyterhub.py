@@ -33,6 +33,18 @@ class HubClient:
             hint="The operator must give the atelier service the scope read:users:name.",
         )
 
+    def groups_of(self, name: str) -> frozenset[str] | None:
+        """The groups of a user; none if the hub does not know the user. Asked with the service's own token."""
+        answer = self._get(f"/users/{quote(name, safe='')}", self._token)
+        if answer.status_code == 404:
+            return None
+        if answer.status_code == 200 and "groups" in answer.json():
+            return frozenset(answer.json()["groups"])
+        raise BackendUnavailable(
+            f"JupyterHub did not say which groups {name!r} belongs to (status {answer.status_code}).",
+            hint="The operator must give the atelier service the scope read:users:groups.",
+        )
+
     def _get(self, path: str, token: str) -> httpx.Response:
         try:
             answer = self._http.get(self._api_url + path, headers={"Authorization": f"token {token}"})

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from atelier_core.errors import Conflict, NotFound, TooLarge
 from atelier_core.states import Reason, State
-from atelier_core.workload import Observation
+from atelier_core.workload import Observation, ReplicaUsage
 from atelier_hub.artifacts.logs import LogOffset
 from atelier_hub.artifacts.receive import receive
 from atelier_hub.auth import AttemptActor, require_attempt
@@ -21,6 +21,7 @@ from atelier_hub.engine import store
 from atelier_hub.engine.driver import Driver
 from atelier_hub.engine.reports import ReportRow, claim_replica, save_report
 from atelier_hub.engine.store import ArtifactRow, Attempt
+from atelier_hub.engine.usage import Usages
 
 router = APIRouter(prefix="/attempts/{attempt}", tags=["attempts"])
 
@@ -59,6 +60,22 @@ class Finished(_Body):
     outputs: dict[str, str] = Field(default_factory=dict)
 
 
+class Using(_Body):
+    """What a replica uses now, `cpu` in cores and `memory` in bytes, beside what it was given."""
+
+    replica: str = Field(pattern=r"^[a-z][a-z0-9-]{0,60}$")
+    cpu: float = Field(ge=0, le=100_000, allow_inf_nan=False)
+    memory: int = Field(ge=0, le=2**53)
+    cpu_given: float = Field(default=0, ge=0, le=100_000, allow_inf_nan=False)
+    memory_given: int = Field(default=0, ge=0, le=2**53)
+
+
+class Again(BaseModel):
+    """In how many seconds to say it again."""
+
+    after: float
+
+
 class StoredBody(BaseModel):
     """A stored output."""
 
@@ -89,6 +106,13 @@ def started(attempt: str, body: Started, ctx: Ctx, shim: Shim) -> None:
     """The command runs now."""
     _alive(ctx, attempt)
     ctx.get(Driver).report(Observation(workload=attempt, state=State.RUNNING))
+
+
+@router.post("/usage")
+def using(attempt: str, body: Using, ctx: Ctx, shim: Shim) -> Again:
+    """What the command uses now, from shims whose engine may not be able to tell."""
+    usage = ReplicaUsage(name=body.replica, **body.model_dump(exclude={"replica"}))
+    return Again(after=ctx.get(Usages).report(_alive(ctx, attempt), usage))
 
 
 @router.get("/code/{digest}", response_class=Response)

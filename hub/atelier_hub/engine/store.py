@@ -261,6 +261,12 @@ def attempts_of(session: Session, subject: str, step: str) -> list[Attempt]:
     return [_attempt(row) for row in session.execute(query.order_by(_TABLE.c.number))]
 
 
+def running_attempts(session: Session, subject: str, limit: int = 500) -> list[Attempt]:
+    """The attempts of a subject whose commands run now, oldest first."""
+    query = select(_TABLE).where(_TABLE.c.subject == subject, _TABLE.c.state == State.RUNNING)
+    return [_attempt(row) for row in session.execute(query.order_by(_TABLE.c.created_at, _TABLE.c.id).limit(limit))]
+
+
 def attempt_by_token(session: Session, token_sha256: str) -> Attempt | None:
     """The attempt that this token was made for."""
     row = session.execute(_BY_TOKEN, {"token": token_sha256}).one_or_none()

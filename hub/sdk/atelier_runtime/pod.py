@@ -7,6 +7,7 @@ They share the attempt's folder (a volume) and meet in `ROOT/.atelier`:
 - `main.lock`     held while the wrapper lives; a container's death frees it, whatever killed it
 - `log`           what the command wrote
 - `exit.json`     how the command ended, written by `main`
+- `usage-wanted`, `usage.json`  what it uses now, when somebody asks (`gauge`)
 - `stored.json`   what became of it, written by `sidecar`; `main` ends then
 """
 
@@ -130,6 +131,7 @@ def wrapper_alive(shared: str) -> bool | None:
 def _run(spec: ShimSpec, root: str) -> Outcome:
     """The command, its output to the container's own log and to the file that the sidecar ships."""
     from atelier_runtime.command import Command, block_signals
+    from atelier_runtime.gauge import Measure
     from atelier_runtime.store import gather_results
 
     started, result = time.time(), Outcome()
@@ -139,6 +141,7 @@ def _run(spec: ShimSpec, root: str) -> Outcome:
     tee = threading.Thread(target=_tee, args=(receive, CopiedLog(log, spec.log_limit)), daemon=True)
     try:
         command = Command(spec, spec.environment(dict(os.environ)), send)
+        command.tend = Measure(_shared(root)).tend
         command.start()
         os.close(send)
         tee.start()

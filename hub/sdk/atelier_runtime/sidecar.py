@@ -10,6 +10,7 @@ from typing import Any
 
 from atelier_runtime import files, outcome, pod
 from atelier_runtime.api import Api, ApiError, AttemptOver, Unreachable
+from atelier_runtime.gauge import Gauge
 from atelier_runtime.outcome import Failure, Outcome
 from atelier_runtime.spec import ShimSpec
 from atelier_runtime.store import store
@@ -27,6 +28,7 @@ class Sidecar:
         self._spec = spec
         self._shared = shared
         self._api = Api(spec.url, spec.attempt, spec.token)
+        self._gauge = Gauge(spec, shared)
         self._offset = 0
         self._stopping = False
 
@@ -70,6 +72,8 @@ class Sidecar:
             if now - shipped >= _LOG_EVERY:
                 self._ship_logs()
                 shipped = now
+            if started:
+                self._gauge.tend()
             time.sleep(_WAIT)
 
     def _ship_logs(self) -> None:

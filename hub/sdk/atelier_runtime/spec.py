@@ -87,7 +87,7 @@ class ShimSpec:
 
     `replica` may end in `-*`: the pod's completion index is put there. `cache` is a folder for code archives that
     attempts share; without one each attempt fetches its own. `log_limit` is how many bytes of a log are kept (0: all).
-    Who starts the shim locally drops to `uid` and `groups`.
+    Who starts the shim locally drops to `uid` and `groups`. `given` is what is told beside what the command uses.
     """
 
     attempt: str
@@ -113,6 +113,7 @@ class ShimSpec:
     gang: Gang | None = None
     cache: str = ""
     log_limit: int = 0
+    given: dict[str, float] = field(default_factory=dict)
 
     @classmethod
     def load(cls, path: str) -> ShimSpec:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-from atelier_sdk import credentials, resources
+from atelier_sdk import credentials, here, resources
 from atelier_sdk.datasets import Datasets
-from atelier_sdk.models import Me
+from atelier_sdk.models import Me, Run
 from atelier_sdk.registry import Models
 from atelier_sdk.services import ServiceKeys, Services
+from atelier_sdk.submitting import submit
 from atelier_sdk.transport import Transport
 
 
@@ -40,12 +42,33 @@ class Client:
         self.templates = resources.Templates(self._transport)
         self.images = resources.Images(self._transport)
         self.backends = resources.Backends(self._transport)
+        self._here = here.Here(self.url, token)
 
     @classmethod
     def from_credentials(cls, path: Path | None = None, *, patience: float = 30.0) -> Self:
         """The platform that this user signed in to last."""
         found = credentials.load(path)
         return cls(found.url, found.token, patience=patience)
+
+    @classmethod
+    def here(cls, *, patience: float = 30.0) -> Self:
+        """The platform of the Jupyter server that this runs in; elsewhere the one that was signed in to last."""
+        found = here.find()
+        client = cls(found.url, found.token, patience=patience)
+        client._here = found
+        return client
+
+    @property
+    def project(self) -> str:
+        """The project that work from here belongs to: the server's, otherwise the personal one."""
+        if not self._here.project:
+            self._here = replace(self._here, project=self.me().name)
+        return self._here.project
+
+    def submit(self, pipeline: str | Path, *, parameters: dict[str, Any] | None = None, on: str | None = None) -> Run:
+        """Run a `.pipeline` file with the folder that it lies in."""
+        file = Path(pipeline)
+        return submit(self, file, self._here.place(file), parameters, on)
 
     def me(self) -> Me:
         """Who the token belongs to."""

@@ -137,6 +137,30 @@ class Attempt(_Driven):
     values: dict[str, Any] = Field(default_factory=dict)
 
 
+class Usage(Answer):
+    """What processes use now: `cpu` in cores, `memory` in bytes, beside what they were given; `gpu` in percent.
+
+    None is what is not known; `message` says why.
+    """
+
+    at: datetime | None = None
+    replicas: int = 0
+    cpu: float | None = None
+    memory: int | None = None
+    cpu_given: float | None = None
+    memory_given: int | None = None
+    gpu: float | None = None
+    gpu_memory: int | None = None
+    message: str = ""
+
+
+class StepUsage(Usage):
+    """What a running step uses now, all replicas of its attempt together."""
+
+    step: str
+    attempt: int = 1
+
+
 class Artifact(Answer):
     """A stored output of a step."""
 

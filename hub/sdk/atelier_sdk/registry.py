@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tarfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +16,8 @@ from atelier_sdk.errors import AtelierError
 from atelier_sdk.models import Answer
 from atelier_sdk.resources import Resource, path_of
 
+_LOOK_SECONDS = 0.5
+_NOT_YET = ("no_model", "no_version", "no_alias")
 _REGISTERING = 3600.0  # seconds that a large model may take to be stored and sent on to MLflow
 
 
@@ -96,6 +99,23 @@ class Models(Resource):
     def version(self, project: str, name: str, which: int | str = "latest") -> ModelVersion:
         """One version with metrics, signature, and where it comes from."""
         return self._one(ModelVersion, "GET", self._place(project, name, which))
+
+    def wait(self, project: str, name: str, which: int | str = "latest", *, seconds: float = 300) -> ModelVersion:
+        """Until a version can be served: what MLflow's client registered is copied first, which takes moments."""
+        until = time.monotonic() + seconds
+        while True:
+            try:
+                found = self.version(project, name, which)
+            except AtelierError as error:
+                if error.code not in _NOT_YET or time.monotonic() > until:
+                    raise
+            else:
+                if found.state == "ready":
+                    return found
+                if found.state == "failed" or time.monotonic() > until:
+                    what = found.message or f"it is still {found.state}"
+                    raise AtelierError(f"Version {found.number} of {name} cannot be used: {what}", code="not_ready")
+            time.sleep(_LOOK_SECONDS)
 
     def delete_version(self, project: str, name: str, number: int, *, force: bool = False) -> None:
         """Remove one version; refused while something serves it."""

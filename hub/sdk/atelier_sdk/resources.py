@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 from urllib.parse import quote
@@ -24,12 +25,14 @@ from atelier_sdk.models import (
     Run,
     Secret,
     Step,
+    StepUsage,
     Template,
 )
 from atelier_sdk.snapshot import Snapshot
 from atelier_sdk.streams import follow_events, read_text
 from atelier_sdk.transport import Transport
 
+_LOOK_SECONDS = 0.5
 T = TypeVar("T", bound=Answer)
 MemberKind = Literal["user", "group"]
 Items = list[dict[str, Any]]
@@ -246,9 +249,30 @@ class Runs(Resource):
         """All runs, newest first."""
         return self._all(Run, path_of("projects", project, "runs"), state=state)
 
+    def wait(
+        self, project: str, run: str, *, seconds: float = 3600, changed: Callable[[Run], None] = lambda _: None
+    ) -> Run:
+        """Until the run has ended, however it did. `changed` sees it in each new state."""
+        until, last = time.monotonic() + seconds, ""
+        while True:
+            found = self.get(project, run)
+            if found.state != last:
+                changed(found)
+            last = found.state
+            if found.final:
+                return found
+            if time.monotonic() > until:
+                hint = "It goes on; look at it in the panel Runs, or wait longer."
+                raise AtelierError(f"Run {run} has not ended within {seconds:g} s.", code="not_ended", hint=hint)
+            time.sleep(_LOOK_SECONDS)
+
     def cancel(self, project: str, run: str) -> Run:
         """Ask a run to end; no error when it has ended already."""
         return self._one(Run, "POST", path_of("projects", project, "runs", run, "cancel"), idempotent=True)
+
+    def usage(self, project: str, run: str) -> Iterator[StepUsage]:
+        """What its running steps use now."""
+        return self._all(StepUsage, path_of("projects", project, "runs", run, "usage"))
 
     def artifacts(self, project: str, run: str) -> Iterator[Artifact]:
         """What its steps have stored."""

@@ -6,17 +6,20 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 from pydantic import Field
 
 from atelier_sdk.errors import AtelierError
-from atelier_sdk.models import Answer
+from atelier_sdk.models import Answer, Usage
 from atelier_sdk.resources import Resource, path_of
+from atelier_sdk.rows import tensors
 from atelier_sdk.streams import read_text
 
 _LOOK_SECONDS = 0.5
+CSV, JSON_LINES = "text/csv", "application/x-ndjson"
+Answers = list[Any]
 
 
 class Traffic(Answer):
@@ -51,6 +54,7 @@ class Service(Answer):
     traffic: list[Traffic] = Field(default_factory=list)
     url: str = ""
     model_url: str = ""
+    batch_url: str = ""
     version: int = 0
 
 
@@ -85,6 +89,52 @@ class Replica(Answer):
     draining: bool = False
     words: str = ""
     created_at: datetime | None = None
+
+
+class ReplicaUsage(Usage):
+    """What one replica of a revision uses now."""
+
+    replica: str
+    revision: int = 0
+
+
+class DriftBin(Answer):
+    """A part of what an input may be, with the shares of rows in it; numbers lie above `low` and up to `high`."""
+
+    kind: str
+    low: float | None = None
+    high: float | None = None
+    value: str = ""
+    trained: float
+    seen: float
+
+
+class InputDrift(Answer):
+    """How far one input is from the training sample: `psi`, and `level` stable, moderate, major or unknown."""
+
+    name: str
+    kind: str
+    psi: float | None = None
+    level: str
+    rows: int = 0
+    bins: list[DriftBin] = Field(default_factory=list)
+
+
+class Drift(Answer):
+    """Drift of all inputs of a revision. `state` is `measured`, or why there is no reading; `message` says it."""
+
+    revision: int
+    state: str
+    message: str = ""
+    sample: float = 0
+    trained_rows: int = 0
+    requests: int = 0
+    rows: int = 0
+    needed: int | None = None
+    unread: int = 0
+    since: datetime | None = None
+    until: datetime | None = None
+    inputs: list[InputDrift] = Field(default_factory=list)
 
 
 class ServiceKey(Answer):
@@ -157,6 +207,10 @@ class Services(Resource):
         """The replicas, newest first."""
         return self._all(Replica, path_of("projects", project, "services", name, "replicas"))
 
+    def usage(self, project: str, name: str) -> Iterator[ReplicaUsage]:
+        """What the running replicas use now."""
+        return self._all(ReplicaUsage, path_of("projects", project, "services", name, "usage"))
+
     def logs(
         self,
         project: str,
@@ -174,6 +228,11 @@ class Services(Resource):
     def stats(self, project: str, name: str) -> dict[str, Any]:
         """What the gateway counted in the last hour, by revision."""
         return dict(self._transport.request("GET", path_of("projects", project, "services", name, "stats")).json())
+
+    def drift(self, project: str, name: str, *, revision: int | None = None) -> Drift:
+        """How far the inputs of the requests that were kept are from what the model was trained on."""
+        params = {"revision": revision} if revision is not None else None
+        return self._one(Drift, "GET", path_of("projects", project, "services", name, "drift"), params=params)
 
     def set_traffic(
         self, project: str, name: str, shares: Mapping[int, float], *, version: int | None = None
@@ -202,9 +261,18 @@ class Services(Resource):
         """Run a stopped service again, or wake one that sleeps."""
         return self._one(Service, "POST", path_of("projects", project, "services", name, "start"))
 
-    def delete(self, project: str, name: str, *, version: int | None = None) -> None:
-        """End all replicas and forget the service."""
+    def delete(self, project: str, name: str, *, version: int | None = None, wait: float = 0) -> None:
+        """End all replicas and forget the service; waits up to so many seconds until it is gone."""
         self._edit("DELETE", path_of("projects", project, "services", name), version)
+        until = time.monotonic() + wait
+        while time.monotonic() < until:
+            try:
+                self.get(project, name)
+            except AtelierError as error:
+                if error.code != "no_service":
+                    raise
+                return
+            time.sleep(_LOOK_SECONDS)
 
     def infer(self, service: Service, inputs: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """Ask a served model, with the caller's own token: Open Inference Protocol tensors in, its outputs by name.
@@ -215,9 +283,40 @@ class Services(Resource):
         answer = self._transport.request("POST", url, json={"inputs": [*map(dict, inputs)]}, idempotent=True).json()
         return {output["name"]: output for output in answer["outputs"]}
 
+    def predict(self, service: Service, rows: Any) -> Answers:
+        """The answers to rows, a data frame or an array: what `predict` of the model said."""
+        answers = self.infer(service, tensors(rows))
+        return [*(answers.get("predict") or next(iter(answers.values())))["data"]]
+
+    def predict_file(
+        self,
+        service: Service,
+        rows: BinaryIO,
+        *,
+        content_type: str = CSV,
+        keep: bool = True,
+        outputs: Sequence[str] = (),
+    ) -> Iterator[bytes]:
+        """Send a file of rows, get it back with predictions, both piece by piece.
+
+        `content_type` is `text/csv`, or `application/x-ndjson` for a JSON object in each line. Without `keep` the
+        columns of the file are left out; `outputs` are those of the model, all by default. A row that cannot be
+        predicted says why in its column `error`.
+        """
+        if not service.batch_url:
+            raise AtelierError(
+                f"{service.name} serves no model that could be asked about rows.",
+                code="no_model",
+                hint="Files of rows go to services that the platform's model server answers for.",
+            )
+        query = {"keep": str(keep).lower(), **({"outputs": ",".join(outputs)} if outputs else {})}
+        return self._transport.upload(self._whole(service.batch_url), rows, content_type, query)
+
     def address(self, service: Service, *, model: bool = False) -> str:
         """Where the service is called, with scheme and host: those of the platform where it does not say its own."""
-        url = (service.model_url if model else "") or service.url
+        return self._whole((service.model_url if model else "") or service.url)
+
+    def _whole(self, url: str) -> str:
         if url.startswith("/"):
             parts = urlsplit(self._transport.url)
             return f"{parts.scheme}://{parts.netloc}{url}"

@@ -6,13 +6,14 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, BinaryIO
 
 import httpx
 
 from atelier_sdk.errors import AtelierError, NotSignedIn, Unreachable
 
 RETRIED_STATUS = frozenset({502, 503, 504})
+_PIECE = 64 * 1024
 _IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 _SIGN_IN = (
     "Get a new token from the hub's token page and run `atelier login URL`; `atelier up` renews it on this machine."
@@ -52,6 +53,23 @@ class Transport:
                 answer.read()
                 raise error_from(answer)
             yield answer
+
+    def upload(self, url: str, content: BinaryIO, content_type: str, params: dict[str, str]) -> Iterator[bytes]:
+        """Send a file piece by piece, give the answer piece by piece. It is not sent twice: it can be read but once."""
+        pieces = iter(lambda: content.read(_PIECE), b"")
+        headers = {"Content-Type": content_type, "Accept": "*/*"}
+        try:
+            with self.http.stream("POST", url, content=pieces, headers=headers, params=params) as answer:
+                if answer.is_error:
+                    answer.read()
+                    raise error_from(answer)
+                yield from answer.iter_bytes()
+        except (httpx.RemoteProtocolError, httpx.ReadError) as error:
+            raise Unreachable(
+                "The answer broke off before its end.", code="broke_off", hint="Its last line says why, if it has one."
+            ) from error
+        except httpx.TransportError as error:
+            raise self.unreachable(error) from error
 
     def _retried(self, send: Callable[[], httpx.Response], repeatable: bool) -> httpx.Response:
         deadline = time.monotonic() + self._patience

@@ -214,8 +214,9 @@ def features(dataset: tabular.Dataset, about: dict[str, Any]) -> pd.DataFrame:
 
 
 def asked(dataset: tabular.Dataset, model: Model) -> pd.DataFrame:
-    """The rows as they are put to a model; gaps only where it has learnt with gaps."""
+    """The rows as they are put to a model; gaps only where it takes them."""
     rows = features(dataset, model.about)
-    if not model.about.get("gaps"):
-        tabular.refuse_missing(dataset, list(rows.columns))
+    gaps = model.about.get("gaps")
+    if gaps is not True:
+        tabular.refuse_missing(dataset, [name for name in rows.columns if name not in (gaps or ())])
     return rows

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pandas as pd
+import preprocessing
 import step
 import tabular
 
@@ -37,11 +38,15 @@ def write(parts: Parts, change: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
         dataset.with_frame(change(dataset.frame)).write(step.output_path(name))
 
 
-def without_gaps(dataset: tabular.Dataset, part: str, columns: list[str]) -> tabular.Dataset:
-    """The rows that have a value in every one of the columns."""
+def without_gaps(
+    dataset: tabular.Dataset, part: str, columns: list[str], done: preprocessing.Preprocessing
+) -> tabular.Dataset:
+    """The rows that have a value in every one of the columns; `done` remembers which of the train part are left."""
     kept = dataset.frame.dropna(subset=columns)
     if kept.empty:
         step.fail(f"Every row of the {part} part has a missing value; nothing would be left. Choose another way.")
+    if part == "train":
+        done.keep_rows(kept.index)
     print(f"{part}: {len(dataset.frame) - len(kept)} rows with missing values are left out.")
     return dataset.with_frame(kept)
 

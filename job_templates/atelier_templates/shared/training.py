@@ -8,6 +8,8 @@ from typing import Any
 import model_folder
 import numpy as np
 import pandas as pd
+import preprocessing
+import raw_model
 import step
 import tabular
 from sklearn.compose import ColumnTransformer
@@ -29,6 +31,7 @@ def train(
     puts the trained model into words.
     """
     dataset = tabular.read(step.needed("train"))
+    before = preprocessing.given(dataset)
     check_features(dataset, gaps=gaps)
     answers, task = answers_of(dataset, classifier is not None, regressor is not None)
     if len(answers) < at_least:
@@ -40,9 +43,23 @@ def train(
     fit(model, rows, answers, algorithm)
     classes = [plain(one) for one in model.classes_] if task == tabular.CLASSIFICATION else []
     about = model_folder.describe("sklearn", algorithm, task, dataset, classes=classes, gaps=gaps)
-    model_folder.write_pickle(model, about, rows)
     words = explain(model, rows) if explain else ""
     show(algorithm, task, dataset, float(model.score(rows, answers)), importances(model, rows), words)
+    store(model, about, rows, dataset, before)
+
+
+def store(
+    model: Pipeline, about: dict[str, Any], rows: pd.DataFrame, dataset: tabular.Dataset,
+    before: preprocessing.Preprocessing | None,
+) -> None:  # fmt: skip
+    """Leave the model; with preprocessing in it, it takes raw rows, and so do its signature and its sample."""
+    if before is not None:
+        numbers, texts = before.numbers, before.texts
+        model, rows = raw_model.join(before, model, dataset), before.sample[[*numbers, *texts]]
+        gaps = [*before.filled, *(numbers if about.get("gaps") else [])]
+        about = {**about, "numbers": numbers, "texts": texts, "gaps": gaps}
+        print(f"The model holds what was done to the {len(rows.columns)} raw columns, and takes those.", flush=True)
+    model_folder.write_pickle(model, about, rows)
 
 
 def answers_of(dataset: tabular.Dataset, classifier: bool, regressor: bool) -> tuple[pd.Series, str]:

@@ -27,6 +27,7 @@ METRIC = "results/metric.json"
 INIT, SIDECAR, MAIN = "init", "sidecar", "main"
 _GRACE_MARGIN = 15  # seconds after the command's own grace, for the last logs and the report
 _FIRST_PORT = 8080
+_READY_SECONDS = 5  # a server that computes may be slow to say that it is well
 
 
 @dataclass(frozen=True)
@@ -193,8 +194,15 @@ def _main(build: Build, role: Role) -> Manifest:
     if ports:
         container["ports"] = [{"name": port.name, "containerPort": port.port, "protocol": "TCP"} for port in ports]
     if ports and build.spec.kind == "service":
-        container["readinessProbe"] = {"tcpSocket": {"port": ports[0].port}, "periodSeconds": 1, "failureThreshold": 3}
+        container["readinessProbe"] = _ready(role, ports[0])
     return container
+
+
+def _ready(role: Role, port: Port) -> Manifest:
+    often = {"periodSeconds": 1, "failureThreshold": 3}
+    if role.health:
+        return {"httpGet": {"path": role.health, "port": port.port}, "timeoutSeconds": _READY_SECONDS, **often}
+    return {"tcpSocket": {"port": port.port}, **often}
 
 
 def _resources(options: KubernetesOptions, role: Role) -> Manifest:

@@ -11,10 +11,10 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
-from atelier_core.backend import Backend, BackendSettings, Capacity, Endpoints, Exec
+from atelier_core.backend import Backend, BackendSettings, Capacity, Endpoints, Exec, Usage
 from atelier_core.errors import AtelierError, BackendUnavailable, Invalid, NotFound, StorageFull
 from atelier_core.states import Reason, State
-from atelier_core.workload import Handle, Observation, WorkloadSpec
+from atelier_core.workload import Handle, Observation, ReplicaUsage, WorkloadSpec
 from atelier_runtime import files
 from atelier_runtime.spec import ShimSpec
 from atelier_spawner.local.attempt import Attempt, known, make_folders
@@ -23,6 +23,7 @@ from atelier_spawner.local.launch import Launcher, make_record
 from atelier_spawner.local.people import People
 from atelier_spawner.local.slots import Slots
 from atelier_spawner.local.tracker import Tracker
+from atelier_spawner.local.usage import Meter
 
 # The method `list` hides the type inside the class.
 Observations = list[Observation]
@@ -50,7 +51,7 @@ _STOP_MARGIN = 1.0
 log = logging.getLogger("atelier.local")
 
 
-class LocalBackend(Backend, Endpoints, Exec, Capacity):
+class LocalBackend(Backend, Endpoints, Exec, Capacity, Usage):
     """The embedded engine.
 
     Options: `cpu`, `memory`, `accelerators` that it may use; `env` and `warm_modules` for steps; `log_limit` bytes
@@ -75,6 +76,7 @@ class LocalBackend(Backend, Endpoints, Exec, Capacity):
         self._environments = Environments(cache / "envs", settings.images)
         self._launcher = Launcher(folder, cache, Path(sys.executable), self._people, settings.options)
         self._tracker = Tracker(self._slots.release)
+        self._meter = Meter()
         self._locks: dict[str, asyncio.Lock] = {}
         self._opened = False
         self._opening = asyncio.Lock()
@@ -226,6 +228,11 @@ class LocalBackend(Backend, Endpoints, Exec, Capacity):
         await self.open()
         free = self._slots.free()
         return {name: {"total": total, "free": free[name]} for name, total in self._slots.total().items()}
+
+    async def usage(self, handles: Sequence[Handle]) -> dict[str, tuple[ReplicaUsage, ...]]:
+        """From the process table, and from the accelerators' own program."""
+        await self.open()
+        return await self._meter.usage([Attempt(self._folder, handle.workload) for handle in handles])
 
     def _make_folders(self) -> None:
         make_folders(self._folder)

@@ -47,6 +47,12 @@ class Environments:
             self._ready[key] = await self._build_once(image, self._folder / key)
         return self._ready[key]
 
+    async def built(self, name: str) -> Path | None:
+        """The environment of the image `name` if somebody has made it."""
+        image = self._find(name)
+        target = self._folder / self._key(image, (await self._python(image))[0])
+        return target if (target / _DONE).exists() else None
+
     def _find(self, name: str) -> Image:
         image = self._images.get(name)
         if image is None:

@@ -15,8 +15,19 @@ from traitlets import Unicode, default
 
 from atelier_core.errors import AtelierError
 from atelier_spawner.notebooks.folders import Folders
+from atelier_spawner.notebooks.kernels import write_kernels
 from atelier_spawner.notebooks.membership import check_member
 from atelier_spawner.notebooks.process import Process
+from atelier_templates.images import load_images
+
+_CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT")
+# These may hold passwords: only who started the platform has them already.
+_INDEXES = (
+    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy"),
+    *("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_CONFIG_FILE"),
+    *("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_CONFIG_FILE"),
+    *("UV_NATIVE_TLS", "UV_SYSTEM_CERTS", "UV_CACHE_DIR"),
+)
 
 
 def extension_config() -> str:
@@ -29,6 +40,9 @@ class LocalNotebookSpawner(LocalProcessSpawner):
     """A person's server in a folder of their own; with several people under a uid of their own."""
 
     data_dir = Unicode(help="The platform's data folder.").tag(config=True)
+    cache_dir = Unicode(help="Where the environments of images are; empty: notebooks have no kernels of images.").tag(
+        config=True
+    )
     one_person = Unicode(help="Why only one person can be served; empty when several can.").tag(config=True)
 
     process: Process | None = None
@@ -40,6 +54,12 @@ class LocalNotebookSpawner(LocalProcessSpawner):
     @default("default_url")
     def _lab(self) -> str:
         return "/lab"
+
+    @default("env_keep")
+    def _ways_out(self) -> list[str]:
+        """How this machine reaches package indexes: without it a kernel's image cannot be made behind a proxy."""
+        kept: list[str] = super()._env_keep_default()
+        return [*kept, *_CERTIFICATES, *(_INDEXES if self.one_person else ())]
 
     @property
     def project(self) -> str:
@@ -62,6 +82,9 @@ class LocalNotebookSpawner(LocalProcessSpawner):
         env |= {"ATELIER_USER_DIR": str(personal), "ATELIER_PROJECT_DIR": str(shared)}
         env["ATELIER_PROJECT"] = self.project
         env["JUPYTER_CONFIG_PATH"] = os.pathsep.join(filter(None, [extension_config(), env.get("JUPYTER_CONFIG_PATH")]))
+        if self.cache_dir:
+            kernels = str(write_kernels(Path(self.cache_dir), load_images()))
+            env["JUPYTER_PATH"] = os.pathsep.join(filter(None, [kernels, env.get("JUPYTER_PATH")]))
         return env
 
     def get_args(self) -> list[str]:

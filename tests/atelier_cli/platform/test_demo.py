@@ -26,6 +26,13 @@ def test_the_demo_ends_in_a_service_that_answers(spare: Installation, tmp_path: 
     key = json.loads(atelier(spare, tmp_path, "service", "key", "create", "others", "--json"))["secret"]
     about = httpx.get(url, headers={"Authorization": f"Bearer {key}"}, timeout=60).json()
     assert about["name"] == "digits" and about["versions"] == ["1"]
+    names = [one["name"] for one in about["inputs"]]
+    rows = [",".join(names), *[",".join("0" * len(names)) for _ in range(300)], "not enough"]
+    (tmp_path / "x.csv").write_text("\n".join(rows))
+    said = atelier(spare, tmp_path, "service", "predict", "digits", "-f", "x.csv", "-o", "y.csv", "--no-keep")
+    assert "301 rows, 300 with predictions: y.csv" in said
+    answers = (tmp_path / "y.csv").read_text().splitlines()
+    assert answers[0].startswith("predict,") and len(set(answers[1:301])) == 1 and "Row 301: " in answers[301]
     assert spare.json("down", "--stop-runs")["stopped_services"] == 1
     assert not spare.processes()
 

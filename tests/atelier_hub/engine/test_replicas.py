@@ -90,6 +90,8 @@ def test_what_another_replica_is_told_is_done_at_once(replicas: tuple[Replica, R
         run = submit(client, USER, tmp_path / "code", document)
         begun = _when(client, f"{run}-wait-1", "attempt.started", [])
         submitted = _when(client, run, "run.created", [])
+        (used,) = client.runs.usage(USER, run)  # which the one who drives must be asked for
+        assert (used.step, used.replicas, used.message) == ("wait", 1, ""), used
         client.runs.cancel(USER, run)
         assert wait_for(client, USER, run).state == "stopped"
         asked = _when(client, run, "run.stop_requested", [])

@@ -23,6 +23,11 @@ _numbers = itertools.count(1)
 # Says which process answered, after `SLOW` seconds; its health, its answers and its end are what the test wants.
 ANSWERER = """
 import http.server, json, os, signal, sys, threading, time
+def burn(file):
+    while True:
+        sum(range(20000)) if os.path.exists(file) else time.sleep(0.1)
+if os.environ.get("BURN"):
+    threading.Thread(target=burn, args=(os.environ["BURN"],), daemon=True).start()
 slow, fails = float(os.environ.get("SLOW", "0")), os.environ.get("FAILS") == "1"
 class Answerer(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,10 @@ def test_a_trained_model_answers_behind_the_gateway(platform: Platform, run: str
         assert answer.json()["outputs"][0]["data"] == pytest.approx([1.0, 20.0])
         wrong = platform.http.post(f"{found.model_url}/infer", json={"inputs": []}, headers=key)
         assert wrong.status_code == 400
+        assert found.batch_url == f"{platform.gateway.url}{BASE}/batch/kim/{name}"
+        lines = b"".join(services.predict_file(found, io.BytesIO(b"row,a,b\n1,1,1\n2,10,0\n3,x,0\n"))).splitlines()
+        assert lines[0] == b"row,a,b,y,error" and b"which is no number." in lines[3]
+        assert [float(line.split(b",")[3]) for line in lines[1:3]] == pytest.approx([1.0, 20.0])
     finally:
         platform.remove(name)
 

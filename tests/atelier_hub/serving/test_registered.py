@@ -5,18 +5,22 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 
 import httpx
 import pytest
 
 from atelier_core.errors import Conflict
+from atelier_core.service import validate
+from atelier_core.service_view import Place, ReplicaView, RevisionView, ServiceView
+from atelier_core.states import State
 from atelier_hub.artifacts.tars import Member
 from atelier_hub.features.registry import registering
 from atelier_hub.features.registry import service as registry
 from atelier_hub.features.registry.folders import Folder
 from atelier_hub.features.registry.registering import Origin
 from atelier_hub.features.registry.service import Registry
-from atelier_hub.features.serving import keys, sources, startup, store
+from atelier_hub.features.serving import keys, sources, startup, store, traffic
 from atelier_hub.features.serving.plan import ServingPlan
 from tests.atelier_hub.conftest import Person
 from tests.atelier_hub.server import Server
@@ -157,3 +161,18 @@ def test_no_service_has_limits_that_the_gateway_cannot_read(
         headers={"Content-Type": "application/json"},
     )
     assert (answer.status_code, answer.json()["code"]) == (422, "bad_service")
+
+
+def test_a_service_without_a_valid_route_keeps_no_other_from_the_gateway(server: Server) -> None:
+    """Whatever made it so: the gateway hears of the others, and of all keys."""
+    good, bad = (_view(url) for url in ("http://127.0.0.1:1", "nowhere"))
+    with server.context.db.read() as session:
+        assert list(traffic.build(session, {"kim/bad": bad, "kim/good": good}).services) == ["kim/good"]
+
+
+def _view(url: str) -> ServiceView:
+    moment = datetime.now(UTC)
+    replica = ReplicaView("a", 1, State.RUNNING, ready=True, url=url, ready_at=moment, created_at=moment)
+    definition = validate({"name": "a", "image": "python", "command": ["serve"]})
+    revision = RevisionView(1, State.RUNNING, definition, Place.CURRENT, 1, 1, 1, moment, attempts=[replica])
+    return ServiceView("run", State.RUNNING, revisions=[revision])

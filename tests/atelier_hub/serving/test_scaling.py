@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -53,6 +54,28 @@ def test_more_under_load_and_fewer_without_and_no_request_is_lost(platform: Plat
         with load(platform, name, key, 1) as statuses:
             platform.until(lambda: ready(platform, name) == 1)
         assert set(statuses) == {200}
+
+
+def test_more_when_the_processor_is_busy_and_fewer_when_it_rests(platform: Platform, tmp_path: Path) -> None:
+    """Nobody sends a request: only what the replica's process really uses says that there should be more."""
+    name, work = new_name(), tmp_path / "work"
+    definition = answerer(
+        name,
+        env={"BURN": str(work)},
+        resources={"cpu": 0.2},
+        replicas={"min": 1, "max": 2},
+        scale={"cpu": 40, "steady": 3},
+    )
+    with platform.served(definition):
+        services = platform.client().services
+        platform.until(lambda: [one.cpu for one in services.usage("kim", name)] != [])
+        assert ready(platform, name) == 1
+        work.touch()
+        platform.until(lambda: ready(platform, name) == 2)
+        used = list(services.usage("kim", name))
+        assert {one.revision for one in used} == {1} and len(used) == 2, used
+        work.unlink()
+        platform.until(lambda: ready(platform, name) == 1)
 
 
 def test_asleep_without_requests_and_awake_with_the_next(platform: Platform) -> None:

@@ -16,7 +16,7 @@ import json, os, pickle
 from pathlib import Path
 import pandas as pd, yaml
 from sklearn.linear_model import LinearRegression
-rows = pd.DataFrame({"width": [0.0, 1.0, 2.0, 3.0], "height": [1.0, 0.0, 1.0, 0.0]})
+rows = pd.DataFrame({"width": [n % 10 + 0.5 for n in range(420)], "height": [n % 7 / 7 for n in range(420)]})
 columns = [{"name": name, "type": "double", "required": True} for name in rows]
 signature = {"inputs": json.dumps(columns), "outputs": json.dumps([{"name": "y", "type": "double", "required": True}])}
 flavors = {"sklearn": {"pickled_model": "model.pkl", "serialization_format": "pickle"},
@@ -26,6 +26,7 @@ for name, slope in (("model", 2), ("second", 3)):
     folder = Path(os.environ["ATELIER_OUTPUTS"], name)
     folder.mkdir()
     (folder / "model.pkl").write_bytes(pickle.dumps(model))
+    rows.to_csv(folder / "training_sample.csv", index=False)
     (folder / "MLmodel").write_text(yaml.safe_dump({"flavors": flavors, "signature": signature}))
 metrics = [{"metric_type": "metrics", "title": "Numbers", "metrics": {"r2": 0.75}}]
 Path(os.environ["ATELIER_RESULTS"], "metric.json").write_text(json.dumps(metrics))

@@ -17,7 +17,7 @@ async def test_what_is_only_looked_at_stays_as_it_is(lab: Lab) -> None:
     await expect(canvas.page.get_by_label("Name of the step")).to_have_value("split")
     await canvas.save()
     assert (lab.folder / canvas.path).read_bytes() == before
-    await expect(canvas.page.locator(".react-flow__edge")).to_have_count(11)
+    await expect(canvas.page.locator(".react-flow__edge")).to_have_count(13)
 
 
 async def test_an_unknown_field_survives_an_edit(lab: Lab) -> None:
@@ -78,7 +78,7 @@ async def test_a_circle_is_refused(lab: Lab) -> None:
     canvas = await open_demo(lab)
     await canvas.drag_edge(canvas.port("evaluate", "source", "metrics"), canvas.port("standardize", "target", "inPort"))
     await expect(canvas.page.locator(".Toastify__toast", has_text="circle")).to_be_visible()
-    await expect(canvas.page.locator(".react-flow__edge")).to_have_count(11)
+    await expect(canvas.page.locator(".react-flow__edge")).to_have_count(13)
 
 
 async def test_delete_undo_redo_and_copy_by_keyboard(lab: Lab) -> None:
@@ -91,7 +91,7 @@ async def test_delete_undo_redo_and_copy_by_keyboard(lab: Lab) -> None:
     await canvas.save()
     nodes = canvas.nodes()
     assert inputs_of(nodes["random forest"]) == {} and links_of(nodes["random forest"]) == []
-    assert "data" not in inputs_of(nodes["evaluate"]) and len(links_of(nodes["evaluate"])) == 2
+    assert inputs_of(nodes["evaluate"])["data"] == (nodes["split"]["id"], "test")
     await page.keyboard.press("Control+z")
     await expect(steps).to_have_count(8)
     await page.keyboard.press("Control+Shift+z")

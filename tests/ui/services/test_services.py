@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from pathlib import Path
 
@@ -33,7 +34,9 @@ async def test_deployed_from_the_model_and_asked(lab: Lab, model: str) -> None:
     await dialog.get_by_role("button", name="Deploy", exact=True).click()
     await expect(dialog.locator(".at-Progress")).to_contain_text("Revision 1")
     await expect(page.locator(".at-Service")).to_be_visible(timeout=VERY_SLOW)
-    await expect(page.get_by_role("region", name="Replicas")).to_contain_text("answers")
+    replicas = page.get_by_role("region", name="Replicas")
+    await expect(replicas).to_contain_text("answers")
+    await expect(replicas).to_contain_text(re.compile(r"\d MB of \d"), timeout=20_000)
 
     await page.get_by_role("tab", name="Try it").click()
     await page.get_by_label("width, row 1").fill("10")
@@ -117,6 +120,7 @@ async def test_a_second_revision_on_trial_is_promoted(lab: Lab, served: str) -> 
     await dialog.get_by_role("combobox", name="Model", exact=True).select_option(f"models:/{served}/2")
     await dialog.get_by_text("Advanced").click()
     await dialog.get_by_label("Canary", exact=False).fill("20")
+    await dialog.get_by_label("CPU per replica", exact=False).fill("70")
     await dialog.get_by_role("button", name="Deploy", exact=True).click()
     traffic = page.get_by_role("region", name="Traffic")
     await expect(traffic).to_contain_text("on trial", timeout=VERY_SLOW)
@@ -129,6 +133,8 @@ async def test_a_second_revision_on_trial_is_promoted(lab: Lab, served: str) -> 
     await expect(page.get_by_role("button", name="Set shares")).to_be_disabled()
     found = lab.client.services.get("ada", served)
     assert {one.revision: one.weight for one in found.traffic} == {1: 50, 2: 50}
+    scales = [one.definition["scale"]["cpu"] for one in lab.client.services.revisions("ada", served)]
+    assert scales == [70, None]
     await page.get_by_role("button", name="Promote revision 2").click()
     await expect(page.get_by_role("region", name="Revisions")).to_contain_text("Another revision took its place")
     await page.get_by_role("tab", name="Try it").click()
@@ -147,6 +153,36 @@ async def test_stopped_and_started_again(lab: Lab, served: str) -> None:
     await expect(page.get_by_text("Nothing answers yet")).to_be_visible()
     await page.get_by_role("button", name="Start", exact=True).click()
     await expect(head).to_contain_text("Running", timeout=VERY_SLOW)
+
+
+async def test_drift_is_kept_on_purpose_and_then_seen(lab: Lab, model: str) -> None:
+    page, name = lab.page, f"d-{uuid.uuid4().hex[:8]}"
+    services = lab.client.services
+    services.deploy("ada", {"name": name, "model": f"models:/{model}/1", "grace": 2})
+    await open_tab(lab, name, "Drift")
+    tab = page.get_by_role("region", name="Drift")
+    await expect(tab).to_contain_text("No requests are kept")
+    await tab.get_by_role("button", name="Deploy…").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_text("Advanced").click()
+    await dialog.get_by_label("Percent of the requests to keep").fill("100")
+    await dialog.get_by_role("button", name="Deploy", exact=True).click()
+    await expect(dialog.locator(".at-Progress")).to_contain_text("Revision 2")
+    await expect(dialog).to_have_count(0, timeout=VERY_SLOW)
+    assert services.wait("ada", name, 2, seconds=240).revision == 2
+
+    columns = {"width": [n % 10 + 6.5 for n in range(350)], "height": [n % 7 / 7 for n in range(350)]}
+    inputs = [{"name": n, "shape": [350, 1], "datatype": "FP64", "data": data} for n, data in columns.items()]
+    await page.get_by_role("tab", name="Overview").click()
+    services.infer(services.get("ada", name), inputs)
+    await page.get_by_role("tab", name="Drift").click()
+    row = {n: tab.get_by_role("row").filter(has=page.get_by_role("rowheader", name=n)) for n in columns}
+    await expect(row["width"]).to_contain_text("Major shift", timeout=30_000)
+    await expect(row["height"]).to_contain_text("Stable")
+    await expect(tab).to_contain_text("350 rows of 1 request")
+    chart = row["width"].get_by_role("img")
+    await expect(chart).to_have_attribute("aria-label", re.compile("> 8.5: 10 % of the training sample, 70 % of the"))
+    assert lab.errors == []
 
 
 async def test_a_file_defines_a_service(lab: Lab, model: str, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from atelier_hub.context import Context
 from atelier_hub.engine import store
 from atelier_hub.engine.reading import LogReader
 from atelier_hub.engine.store import Artifact, Attempt
+from atelier_hub.engine.usage import UsageFigures, Usages, figures
 from atelier_hub.features.pipelines import service
 
 
@@ -53,6 +54,26 @@ class ArtifactBody(BaseModel):
     digest: str
     size: int
     created_at: datetime
+
+
+class StepUsage(UsageFigures):
+    """What a running step uses now, all replicas of its attempt together."""
+
+    step: str
+    attempt: int
+
+
+async def usage(ctx: Context, project: str, run: str) -> list[StepUsage]:
+    """What the running steps use, in order of their start."""
+
+    def look() -> list[Attempt]:
+        with ctx.db.read() as session:
+            service.get_run(session, project, run)
+            return store.running_attempts(session, run)
+
+    running = await asyncio.to_thread(look)
+    known = await ctx.get(Usages).of(running)
+    return [StepUsage(step=one.step, attempt=one.number, **figures(known[one.id]).model_dump()) for one in running]
 
 
 def attempts(session: Session, run: str, step: str) -> list[AttemptBody]:

@@ -17,7 +17,7 @@ from atelier_hub.features.pipelines import results, service, snapshots
 from atelier_hub.features.pipelines.catalog import router as catalog
 from atelier_hub.features.pipelines.offer import Offer
 from atelier_hub.features.pipelines.reconcile import Runs
-from atelier_hub.features.pipelines.results import ArtifactBody, AttemptBody
+from atelier_hub.features.pipelines.results import ArtifactBody, AttemptBody, StepUsage
 from atelier_hub.features.pipelines.service import ProblemBody, QueuePlace, Revision, RevisionDocument, Run, Step
 from atelier_hub.features.pipelines.snapshots import DIGEST
 from atelier_hub.features.pipelines.views import ResultView, views
@@ -168,6 +168,12 @@ def run_queue(project: str, run: Id, ctx: Ctx, access: Reader) -> Page[QueuePlac
     """The run's steps that wait for room, and where each stands among all that wait there."""
     with ctx.db.read() as session:
         return Page(items=service.queue(session, project, run))
+
+
+@router.get("/projects/{project}/runs/{run}/usage")
+async def run_usage(project: str, run: Id, ctx: Ctx, access: Reader) -> Page[StepUsage]:
+    """What the run's running steps use now: processor, memory and, where known, accelerators."""
+    return Page(items=await results.usage(ctx, project, run))
 
 
 @router.get("/projects/{project}/runs/{run}/steps")

@@ -18,6 +18,7 @@ from atelier_hub.engine.driver import Driver
 from atelier_hub.engine.election import Election, Turn
 from atelier_hub.engine.logs import LogArchive
 from atelier_hub.engine.tokens import AttemptTokens
+from atelier_hub.engine.usage import Usages
 from atelier_hub.features.datasets.service import Datasets, Uses
 from atelier_hub.features.pipelines.offer import load_offer
 from atelier_hub.features.pipelines.reconcile import KIND, Runs
@@ -62,13 +63,15 @@ def setup(context: Context) -> None:
     runs = Runs(tokens, reveal, urls=urls, mlflow_urls=mlflow)
     driver.owners[KIND] = runs
     driver.owners[REPLICA] = context.get(Replicas)
-    for part in (offer, driver, runs):
+    usages = Usages(context.db, driver)
+    for part in (offer, driver, runs, usages):
         context.provide(part)
     context.attempt_tokens = TokenOwners()
     set_up_tracking(context)
     context.delete_guards.append(_refuse_while_running)
     context.get(Datasets).guards.append(_dataset_uses)
     election = Election(context.db, settings.data_dir)
+    context.background("usage", usages.run)
     context.background("engine", lambda: election.lead(lambda turn: _drive(context, turn)))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -12,6 +11,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from atelier_core import scaling
 from atelier_core.routing import LATENCY_BOUNDS, GatewayStats, TargetStats
 from atelier_core.service import Stage
 from atelier_core.service_view import Place, RevisionView, ServiceView
@@ -186,11 +186,20 @@ class Scaler:
         self._wanted: defaultdict[tuple[str, int], deque[tuple[float, int]]] = defaultdict(deque)
         self._last: dict[tuple[str, int], tuple[float, Figures]] = {}
 
-    def replicas(self, service: str, revision: RevisionView, stats: TargetStats, moment: float) -> int:
-        """The number for one revision now."""
+    def replicas(
+        self, service: str, revision: RevisionView, stats: TargetStats | None, used: Sequence[float], moment: float
+    ) -> int:
+        """The number for one revision now, by its requests (where they are known) and by how busy its replicas are.
+
+        `used` is in percent of what they are given, of those replicas of which it is known.
+        """
         key, scale = (service, revision.number), revision.definition.scale
-        load = max(float(stats.active), self._under_way(key, of_stats(stats), moment))
-        needed = max(1, math.ceil(load / scale.in_flight))
+        needed = revision.replicas
+        if stats is not None:
+            load = max(float(stats.active), self._under_way(key, of_stats(stats), moment))
+            needed = scaling.for_requests(load, scale.in_flight)
+        if scale.cpu is not None:
+            needed = max(needed, scaling.for_cpu(revision.replicas, used, scale.cpu))
         seen = self._wanted[key]
         seen.append((moment, needed))
         while len(seen) > 1 and seen[1][0] <= moment - scale.steady:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from atelier_core.errors import Forbidden, NotFound
 from atelier_core.service import validate
-from atelier_hub.auth import ROLE_SCOPES, Access, Actor, AttemptActor, Role, require_attempt
+from atelier_hub.auth import ROLE_SCOPES, SERVICE_PREFIX, Access, Actor, AttemptActor, require_attempt
 from atelier_hub.context import Context, Ctx
 from atelier_hub.features.serving import service
 from atelier_hub.features.serving.reconcile import Services
@@ -72,10 +72,16 @@ def service_for_attempt(
 
 
 def _access(ctx: Context, attempt: AttemptActor) -> Access:
-    """That of the person, who is a member at least: a role by a group is not known here."""
+    """That of the person as it is now: who has left the project deploys nothing there by what still runs."""
     with ctx.db.read() as session:
-        person = Actor(ctx.get(StepOwners).find(session, attempt.attempt))
-        role = ctx.auth.roles.role_in(session, person, attempt.project)[1] or Role.MEMBER
-    if WRITE not in ROLE_SCOPES[role]:
-        raise Forbidden(f"{person.name} may not deploy in the project {attempt.project!r} any more.")
+        name = ctx.get(StepOwners).find(session, attempt.attempt)
+    groups = frozenset() if name.startswith(SERVICE_PREFIX) else ctx.auth.hub.groups_of(name)
+    person = Actor(name, groups=groups or frozenset())
+    with ctx.db.read() as session:
+        role = ctx.auth.roles.role_in(session, person, attempt.project)[1]
+    if groups is None or role is None or WRITE not in ROLE_SCOPES[role]:
+        raise Forbidden(
+            f"{name} may not deploy in the project {attempt.project!r} any more.",
+            hint="Ask an owner of the project for a role that may, or let somebody who has one run the pipeline.",
+        )
     return Access(person, attempt.project, role, ROLE_SCOPES[role])

@@ -46,13 +46,17 @@ class _Blob:
 
 
 class ServingPlan(BaseModel):
-    """`code` is the digest of the model server's archive, if it is what runs; `health` empty: any answer will do."""
+    """`code` is the digest of the model server's archive, if it is what runs; `health` empty: any answer will do.
+
+    `ports` are those of a server of others, all of them; its `port` is the first.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     image: str
     command: tuple[str, ...]
     port: int = 0
+    ports: tuple[Port, ...] = ()
     health: str = ""
     env: dict[str, str] = {}
     secrets: dict[str, str] = {}
@@ -94,7 +98,8 @@ def build_spec(plan: ServingPlan, context: AttemptContext) -> WorkloadSpec:
         env=plan.env | identity,
         secret_env={name: context.secrets[secret] for name, secret in plan.secrets.items()},
         resources=plan.resources,
-        ports=(Port(name=PORT, port=plan.port),),
+        ports=plan.ports or (Port(name=PORT, port=plan.port),),
+        health=plan.health if plan.ports else "",
     )
     content = plan.content
     return WorkloadSpec(

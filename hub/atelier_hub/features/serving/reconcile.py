@@ -30,12 +30,14 @@ from atelier_hub.engine.driver import Driver
 from atelier_hub.engine.election import Turn, TurnOver
 from atelier_hub.engine.store import Attempt
 from atelier_hub.engine.transactions import Transactions
+from atelier_hub.engine.usage import Usages
 from atelier_hub.features.serving import figures, store, traffic
 from atelier_hub.features.serving.figures import Scaler
 from atelier_hub.features.serving.plan import ServingPlan
 from atelier_hub.features.serving.probing import Asked, Prober
 from atelier_hub.features.serving.replicas import Replicas
 from atelier_hub.features.serving.transition import Transition
+from atelier_hub.features.serving.usage import Busy
 
 log = logging.getLogger(__name__)
 
@@ -139,6 +141,7 @@ class Rounds:
         self._transactions = Transactions(context.db, turn)
         self._prober = Prober(context, changed)
         self._scaler = Scaler()
+        self._busy = Busy(context.get(Usages))
         self._stats: GatewayStats | None = None
         self._last_recorded: GatewayStats | None = None
         self._last_record = 0.0
@@ -146,6 +149,7 @@ class Rounds:
     async def close(self) -> None:
         """End what is under way."""
         await self._prober.close()
+        await self._busy.close()
         self._transactions.close()
 
     async def one(self) -> float:
@@ -156,6 +160,7 @@ class Rounds:
         running = {attempt: asked for one in found for attempt, asked in one.running.items()}
         silent = {attempt: row for one in found for attempt, row in one.silent.items()}
         due = self._prober.look(running, silent)
+        self._busy.look([each for one in found for each in one.view.revisions], running)
         confirmed = await self._confirmed(found)
         self._scaler.forget([(one.id, each.number) for one in found for each in one.view.revisions])
         for one in found:
@@ -212,14 +217,21 @@ class Rounds:
             hung=self._prober.hung(),
             loads={number: Load(target.active, target.last_request) for number, target in targets.items()},
             replicas={
-                each.number: self._scaler.replicas(one.id, each, targets.get(each.number, TargetStats()), moment)
+                each.number: self._scaler.replicas(
+                    one.id, each, self._load(targets, each.number), self._busy.percent(each), moment
+                )
                 for each in running
-                if stats is not None
+                if stats is not None or each.definition.scale.cpu is not None
             },
             bad=bad,
             waiting=stats.waiting.get(one.name, 0) if stats else 0,
             confirmed=confirmed,
         )
+
+    def _load(self, targets: Mapping[int, TargetStats], revision: int) -> TargetStats | None:
+        """What a revision has to do; None while the gateway does not say."""
+        silent = self._gateway is not None and self._stats is None
+        return None if silent else targets.get(revision, TargetStats())
 
     # --- the gateway ---
 

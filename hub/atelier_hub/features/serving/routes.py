@@ -17,11 +17,13 @@ from atelier_hub.context import Context, Ctx
 from atelier_hub.engine import store as attempts
 from atelier_hub.engine.reading import LogReader
 from atelier_hub.engine.store import Attempt
-from atelier_hub.features.serving import from_steps, keys, service
+from atelier_hub.features.serving import drift, from_steps, keys, service, usage
+from atelier_hub.features.serving.drift import Drift
 from atelier_hub.features.serving.from_steps import parts_of
 from atelier_hub.features.serving.keys import NewServiceKey, ServiceKey
 from atelier_hub.features.serving.reconcile import Services
 from atelier_hub.features.serving.service import NewDeployment
+from atelier_hub.features.serving.usage import ReplicaUse
 from atelier_hub.features.serving.views import Replica, Revision, Service, Stats
 from atelier_hub.http.etag import IfMatch, set_etag
 from atelier_hub.http.paging import Page, PagingQuery
@@ -129,6 +131,18 @@ def service_stats(project: str, service_name: Name, ctx: Ctx, access: Reader) ->
         return service.stats(session, project, service_name)
 
 
+@router.get("/projects/{project}/services/{service}/drift")
+async def service_drift(
+    project: str,
+    service_name: Name,
+    ctx: Ctx,
+    access: Reader,
+    revision: Annotated[int | None, Query(ge=1, le=2**31 - 1)] = None,
+) -> Drift:
+    """How far the inputs of the requests that were kept are from what the model was trained on."""
+    return await drift.look(ctx, project, service_name, revision)
+
+
 @router.put("/projects/{project}/services/{service}/traffic")
 def set_service_traffic(
     project: str, service_name: Name, body: Shares, ctx: Ctx, access: Writer, if_match: IfMatch, response: Response
@@ -166,6 +180,12 @@ def list_replicas(project: str, service_name: Name, ctx: Ctx, access: Reader) ->
     """The replicas, newest first; those that ended stay for an hour."""
     with ctx.db.read() as session:
         return Page(items=service.replicas(session, project, service_name))
+
+
+@router.get("/projects/{project}/services/{service}/usage")
+async def service_usage(project: str, service_name: Name, ctx: Ctx, access: Reader) -> Page[ReplicaUse]:
+    """What the service's running replicas use now: processor, memory and, where known, accelerators."""
+    return Page(items=await usage.of_service(ctx, project, service_name))
 
 
 @router.get(

@@ -82,7 +82,7 @@ def deploy(parts: Parts, access: Access, project: str, new: NewDeployment) -> Se
         number=number,
         definition=definition.model_dump(mode="json"),
         plan=plan.model_dump(mode="json"),
-        source=source.name if source else f"image:{definition.image}",
+        source=source.name if source else _source_of(definition),
         state=State.STARTING,
         minimum=1 if definition.stage is Stage.DEBUG else definition.replicas.min,
         maximum=definition.most,
@@ -97,6 +97,10 @@ def deploy(parts: Parts, access: Access, project: str, new: NewDeployment) -> Se
             code="busy",
             hint="Look at the service and deploy again if that is still wanted.",
         ) from None
+
+
+def _source_of(definition: Definition) -> str:
+    return f"repository:{definition.repository}" if definition.repository else f"image:{definition.image}"
 
 
 def _store(parts: Parts, access: Access, project: str, backend: str, revision: RevisionRow) -> Service:

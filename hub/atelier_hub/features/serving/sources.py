@@ -10,6 +10,8 @@ from pathlib import Path, PurePosixPath
 
 from sqlalchemy.orm import Session
 
+from atelier_core import model_servers
+from atelier_core.dataset import parse_reference
 from atelier_core.errors import Conflict, Invalid, NotFound
 from atelier_core.flavor import GIB, Flavor
 from atelier_core.image import Image
@@ -19,6 +21,7 @@ from atelier_hub.artifacts.store import ArtifactStore
 from atelier_hub.artifacts.tars import open_tar
 from atelier_hub.context import Settings
 from atelier_hub.engine.store import Artifact, artifacts_of
+from atelier_hub.features.datasets import service as datasets
 from atelier_hub.features.registry import service as registry
 from atelier_hub.features.serving.plan import Content, ServingPlan, model_place
 from atelier_templates.images import load_images
@@ -83,6 +86,8 @@ def find_source(session: Session, project: str, definition: Definition) -> Sourc
         files = tuple((one.path, one.size, one.digest) for one in found.files)
         framework = found.framework
         return Source(found.reference, Content(files=files), framework, str(found.number), found.approved)
+    if definition.dataset:
+        return _of_dataset(session, project, definition.dataset)
     if definition.output is None:
         return None
     wanted = definition.output
@@ -90,6 +95,20 @@ def find_source(session: Session, project: str, definition: Definition) -> Sourc
     file = wanted.file if artifact.kind == "file" else ""
     content = Content(kind=artifact.kind, digest=artifact.digest, size=artifact.size, file=file)
     return Source(f"run:{wanted.run}/{wanted.step}/{wanted.output}", content)
+
+
+def _of_dataset(session: Session, project: str, reference: str) -> Source:
+    """A version of a dataset as it is; its contents stay for as long as a revision has them in its plan."""
+    wanted = parse_reference(reference)
+    assert wanted is not None
+    found = datasets.content(session, project, wanted)
+    if found.kind == "uri":
+        raise Invalid(
+            f"{found.reference} is kept at {found.uri}, not here, so it cannot be put beside a model server.",
+            code="not_here",
+            hint="Make a version of its files, or name a repository that vLLM fetches itself.",
+        )
+    return Source(str(found.reference), Content(files=tuple((one.path, one.size, one.digest) for one in found.files)))
 
 
 def _artifact(session: Session, project: str, run: str, step: str, output: str) -> Artifact:
@@ -114,6 +133,8 @@ def make_plan(
 ) -> ServingPlan:
     """What the replicas run; `Invalid` or `Conflict` if that can never work. Blocking: may read from the store."""
     local = offer.backends[backend] == "local"
+    if definition.server:
+        return _plan_of_server(offer, definition, source, backend)
     if definition.port and local:
         raise Invalid(
             "Replicas on one machine cannot share a port, so a service there has none of its own.",
@@ -144,6 +165,42 @@ def make_plan(
         resources=_resources(offer, definition, backend, _SERVER_RESOURCES if source else Resources()),
         grace=definition.grace,
         code=code,
+        content=source.content if source else None,
+    )
+
+
+def _plan_of_server(offer: ServingOffer, definition: Definition, source: Source | None, backend: str) -> ServingPlan:
+    """A server of others, as its image has it: the model lies beside it, or it fetches one by name."""
+    server = model_servers.find(definition.server)
+    image = definition.image or server.image
+    if offer.backends[backend] == "local":
+        clusters = sorted(name for name, kind in offer.backends.items() if kind != "local")
+        raise Invalid(
+            f"{server.name} runs on a cluster only: it comes as an image, from which this machine can make nothing.",
+            code="cluster_only",
+            hint=f"Deploy it with on: {' or '.join(clusters)}." if clusters else "Connect a cluster first.",
+        )
+    resources = _resources(offer, definition, backend, server.resources)
+    if server.name == model_servers.VLLM and image == server.image and not resources.accelerators:
+        raise Invalid(
+            "vLLM's image needs an accelerator.",
+            code="no_accelerator",
+            hint="Name a flavor that has one, or an image of vLLM for processors.",
+        )
+    model = "${ATELIER_INPUTS}/" + PurePosixPath(model_place(source.content)).name if source else definition.repository
+    command = model_servers.command(
+        server.name, definition.name, model, definition.grace, resources.accelerators, definition.arguments
+    )
+    return ServingPlan(
+        image=image,
+        command=tuple(command),
+        port=server.ports[0].port,
+        ports=server.ports,
+        health=definition.health or server.health,
+        env={**server.env, **({"HF_HUB_OFFLINE": "1"} if source else {}), **definition.env},
+        secrets=definition.secrets,
+        resources=resources,
+        grace=definition.grace,
         content=source.content if source else None,
     )
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Mapping
 
+from pydantic import ValidationError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -15,6 +17,8 @@ from atelier_core.service_view import Place, RevisionView, ServiceView
 from atelier_core.states import State
 from atelier_hub.db import now
 from atelier_hub.features.serving.store import KeyRow, RoutesRow
+
+log = logging.getLogger(__name__)
 
 REVISION_HEADER = "X-Atelier-Revision"
 STAGE_HEADER = "X-Atelier-Stage"
@@ -29,8 +33,17 @@ def build(session: Session, services: Mapping[str, ServiceView]) -> Routes:
         for row in session.scalars(select(KeyRow).order_by(KeyRow.id))
         if row.expires_at is None or row.expires_at > moment
     ]
-    routes = {name: route(view) for name, view in sorted(services.items()) if view.wanted == "run"}
+    routes = {name: _route_safely(name, view) for name, view in sorted(services.items()) if view.wanted == "run"}
     return Routes(generation=0, services={name: one for name, one in routes.items() if one}, keys=tuple(keys))
+
+
+def _route_safely(name: str, view: ServiceView) -> ServiceRoute | None:
+    """One that cannot be said to the gateway keeps it from hearing of no other."""
+    try:
+        return route(view)
+    except ValidationError:
+        log.exception("Service %s has no valid route", name)
+        return None
 
 
 def route(view: ServiceView) -> ServiceRoute | None:

@@ -34,7 +34,8 @@ class Traffic(BaseModel):
 class Service(BaseModel):
     """A service. `revision` is the one that serves, `newest` the one deployed last, `rolling` one that comes just now.
 
-    `url` is where it is called: a path below the hub's address where the platform does not know its own.
+    `url` is where it is called: a path below the hub's address where the platform does not know its own. `batch_url`
+    takes whole files of rows.
     """
 
     id: str
@@ -54,6 +55,7 @@ class Service(BaseModel):
     traffic: list[Traffic]
     url: str
     model_url: str
+    batch_url: str
     created_at: datetime
     created_by: str
     changed_at: datetime
@@ -159,7 +161,7 @@ def _service(
     settings: Settings, row: ServiceRow, revisions: list[RevisionRow], ready: dict[tuple[str, int], int]
 ) -> Service:
     shown = [one for one in revisions if one.state in (State.STARTING, State.RUNNING)]
-    main = _main(shown) or (shown or revisions)[-1]
+    main = main_revision(revisions)
     url = f"{settings.gateway_public_url}/s/{row.project}/{row.name}"
     definition = main.definition
     served = not definition["command"] and bool(main.plan["code"])
@@ -176,7 +178,14 @@ def _service(
         traffic=[_traffic(one, ready.get((row.id, one.number), 0)) for one in shown],
         url=url,
         model_url=f"{url}/v2/models/{row.name}" if served else "",
+        batch_url=f"{settings.gateway_public_url}/batch/{row.project}/{row.name}" if served else "",
     )
+
+
+def main_revision(revisions: list[RevisionRow]) -> RevisionRow:
+    """Whose definition the service has, of all its revisions."""
+    shown = [one for one in revisions if one.state in (State.STARTING, State.RUNNING)]
+    return _main(shown) or (shown or revisions)[-1]
 
 
 def _main(shown: list[RevisionRow]) -> RevisionRow | None:

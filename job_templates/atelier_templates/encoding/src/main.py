@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 import parts
+import preprocessing
 import step
 import tabular
 
@@ -24,6 +25,7 @@ def main() -> None:
     check_names(train, learnt, given["method"])
     parts.write(both, lambda frame: apply(frame, learnt, given["method"]))
     step.write_json(step.output_path("encoder"), {"method": given["method"], "columns": learnt})
+    write_down(preprocessing.begin(train), train, learnt, given["method"])
     show(learnt, given["method"])
 
 
@@ -52,6 +54,28 @@ def learn(column: pd.Series, given: dict[str, Any]) -> dict[str, Any]:
                   "for categories. Leave it out when importing, or put rare ones together.")  # fmt: skip
     shares = {str(name): float(kept[name] / len(column)) for name in sorted(kept.index)}
     return {"categories": shares, "other": sorted(map(str, rare))}
+
+
+def write_down(
+    done: preprocessing.Preprocessing, train: tabular.Dataset, learnt: dict[str, dict[str, Any]], method: str
+) -> None:
+    """Leave it for trainers: every text with its number in each new column."""
+    for name, rule in learnt.items():
+        number = tabular.is_number(train.frame[name])
+        kept = list(rule["categories"])
+        known = dict.fromkeys([*(one for one in kept if one != OTHER or not rule["other"]), *rule["other"]])
+        texts = sorted(known, key=float if number else str)
+        become = [OTHER if one in rule["other"] else one for one in texts]
+        categories: list[Any] = [float(one) for one in texts] if number else texts
+        if method == "one-hot":
+            weights = [[float(one == new) for one in become] for new in kept]
+            done.encode(name, categories, [f"{name}={new}" for new in kept], weights)
+        elif method == "frequency":
+            done.encode(name, categories, [name], [[rule["categories"][one] for one in become]])
+        else:  # what is in no category is -1
+            done.encode(name, categories, [name], [[kept.index(one) + 1.0 for one in become]])
+            done.scale({name: 1.0}, {name: 1.0})
+    done.write()
 
 
 def as_text(column: pd.Series) -> pd.Series:

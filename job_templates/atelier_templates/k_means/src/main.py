@@ -7,6 +7,7 @@ from typing import Any
 import model_folder
 import numpy as np
 import pandas as pd
+import preprocessing
 import step
 import tabular
 import training
@@ -24,6 +25,7 @@ def main() -> None:
     dataset = tabular.read(step.needed("train"))
     if given["with_label"]:
         dataset.label = ""
+    before = preprocessing.given(dataset)
     training.check_features(dataset)
     rows = dataset.frame[[*dataset.numbers, *dataset.texts]]
     different = len(rows.drop_duplicates())
@@ -34,7 +36,6 @@ def main() -> None:
     model = training.pipeline(dataset, KMeans(**chosen), scale=given["scale"])
     training.fit(model, rows, None, "k-means")
     about = model_folder.describe("sklearn", "k-means", tabular.CLUSTERING, dataset)
-    model_folder.write_pickle(model, about, rows)
     groups = model.predict(rows)
     if "group" in dataset.frame.columns:
         step.fail("The data have a column 'group' already. Rename it in the data.")
@@ -44,6 +45,7 @@ def main() -> None:
     silhouette = float(silhouette_score(space, groups, sample_size=min(SAMPLE, len(rows)), random_state=0))
     step.write_values({"silhouette": silhouette})
     show(dataset, table, space, {"silhouette": silhouette, "inertia": float(model[-1].inertia_)})
+    training.store(model, about, rows, dataset, before)
 
 
 def show(dataset: tabular.Dataset, table: pd.DataFrame, space: np.ndarray, numbers: dict[str, float]) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 import parts
+import preprocessing
 import step
 
 
@@ -13,6 +14,7 @@ def main() -> None:
     """Learn, apply, store."""
     given = step.parameters()
     both = parts.read()
+    done = preprocessing.begin(both["train"])
     train = both["train"]
     share = train.frame[train.features].isna().mean()
     dropped = [str(name) for name in share.index[share > given["most_missing"]]]
@@ -22,14 +24,23 @@ def main() -> None:
         step.fail(f"All {len(dropped)} features would be left out. Allow a larger share of gaps.")
     strict = [name for name, way in ways.items() if way == "drop"]
     if strict:
-        both = {name: parts.without_gaps(dataset, name, strict) for name, dataset in both.items()}
+        both = {name: parts.without_gaps(dataset, name, strict, done) for name, dataset in both.items()}
     learnt = {name: learn(train.frame[name], ways[name], given, name in train.numbers) for name in ways}
     clash = [name for name, rule in learnt.items() if rule["mark"] in train.frame.columns]
     if clash:
         step.fail(f"There is a column {learnt[clash[0]]['mark']!r} already. Rename it, or switch the marking off.")
     parts.write(both, lambda frame: apply(frame, learnt, dropped))
     step.write_json(step.output_path("filler"), {"columns": learnt, "left_out": dropped})
+    write_down(done, learnt, dropped)
     show(learnt, dropped)
+
+
+def write_down(done: preprocessing.Preprocessing, learnt: dict[str, dict[str, Any]], dropped: list[str]) -> None:
+    """Leave it for trainers."""
+    done.leave_out(dropped)
+    done.mark({name: rule["mark"] for name, rule in learnt.items() if rule["mark"]})
+    done.fill({name: rule["fill"] for name, rule in learnt.items() if rule["fill"] is not None})
+    done.write()
 
 
 def learn(column: pd.Series, way: str, given: dict[str, Any], number: bool) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 import parts
+import preprocessing
 import step
 import tabular
 
@@ -14,17 +15,30 @@ def main() -> None:
     """Learn, apply, store."""
     given = step.parameters()
     both = parts.read()
+    done = preprocessing.begin(both["train"])
     for name, dataset in both.items():
         if given["missing"] == "refuse":
             tabular.refuse_missing(dataset)
         elif given["missing"] == "drop":
-            both[name] = parts.without_gaps(dataset, name, dataset.features)
+            both[name] = parts.without_gaps(dataset, name, dataset.features, done)
     train = both["train"]
     learnt = {name: learn_number(train.frame[name], given) for name in train.numbers}
     learnt |= {name: learn_text(train.frame[name]) for name in train.texts}
     parts.write(both, lambda frame: apply(frame, learnt))
     step.write_json(step.output_path("scaler"), {"method": given["method"], "columns": learnt})
+    write_down(done, learnt, given)
     show(learnt)
+
+
+def write_down(done: preprocessing.Preprocessing, learnt: dict[str, dict[str, Any]], given: dict[str, Any]) -> None:
+    """Leave it for trainers; where rows with gaps were not taken, the model does not take them either."""
+    if given["missing"] in ("median", "mean"):
+        done.fill({name: rule["fill"] for name, rule in learnt.items()})
+    numbers = {name: rule for name, rule in learnt.items() if rule["kind"] == "number"}
+    if given["method"] != "none":
+        middles = {name: rule["middle"] for name, rule in numbers.items()}
+        done.scale(middles, {name: rule["width"] for name, rule in numbers.items()})
+    done.write()
 
 
 def learn_number(column: pd.Series, given: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,10 @@ export type Project = Schemas['Project'];
 export type Run = Schemas['Run'];
 export type Step = Schemas['Step'];
 export type QueuePlace = Schemas['QueuePlace'];
+export type StepUsage = Schemas['StepUsage'];
+export type ReplicaUsage = Schemas['ReplicaUse'];
+/** What a step and a replica have in common. */
+export type Usage = Omit<StepUsage, 'step' | 'attempt'>;
 export type State = Schemas['State'];
 // Services have revisions of their own, so the name alone does not say which: of pipelines.
 export type Revision =

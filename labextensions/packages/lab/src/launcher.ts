@@ -8,12 +8,15 @@ import { ITranslator, nullTranslator, TranslationBundle } from '@jupyterlab/tran
 // In the order in which a newcomer needs them; what another plugin brings is left out where that is switched off.
 const COMMANDS = [
   'atelier:open-demo',
+  'atelier:open-tutorial',
   'atelier:show-runs',
   'atelier:show-datasets',
   'atelier:show-models',
   'atelier:show-services',
   'atelier:show-catalog'
 ];
+
+const TUTORIAL = 'tutorial.ipynb';
 
 /** The section of Atelier in the launcher. */
 export const launcher: JupyterFrontEndPlugin<void> = {
@@ -32,7 +35,9 @@ export const launcher: JupyterFrontEndPlugin<void> = {
     const trans = (translator ?? nullTranslator).load(DOMAIN);
     const category = trans.__('Atelier');
     addDemo(app, atelier, trans);
+    addTutorial(app, atelier, trans);
     palette?.addItem({ command: 'atelier:open-demo', category });
+    palette?.addItem({ command: 'atelier:open-tutorial', category });
     void app.started.then(() =>
       COMMANDS.filter(command => app.commands.hasCommand(command)).forEach((command, rank) =>
         section?.add({ command, category, rank })
@@ -48,14 +53,27 @@ function addDemo(app: JupyterFrontEnd, atelier: IAtelier, trans: TranslationBund
     caption: trans.__('Recognise handwritten digits: a pipeline that is ready to run'),
     icon: atelierIcon,
     describedBy: { args: { type: 'object', properties: {} } },
-    execute: async () => {
-      try {
-        const { path } = await atelier.local<{ path: string }>('local/demo', {});
-        await app.commands.execute('docmanager:open', { path });
-      } catch (error) {
-        const { message, hint } = describe(error);
-        Notification.error([message, hint].filter(Boolean).join(' '), { autoClose: 8000 });
-      }
-    }
+    execute: () => openDemo(app, atelier, pipeline => pipeline)
   });
+}
+
+/** The notebook that lies beside it. */
+function addTutorial(app: JupyterFrontEnd, atelier: IAtelier, trans: TranslationBundle): void {
+  app.commands.addCommand('atelier:open-tutorial', {
+    label: args => (args.isPalette ? trans.__('Open the Tutorial') : trans.__('Tutorial')),
+    caption: trans.__('Five minutes: from a notebook to an answering URL'),
+    icon: atelierIcon,
+    describedBy: { args: { type: 'object', properties: {} } },
+    execute: () => openDemo(app, atelier, pipeline => pipeline.replace(/[^/]*$/, TUTORIAL))
+  });
+}
+
+async function openDemo(app: JupyterFrontEnd, atelier: IAtelier, file: (pipeline: string) => string): Promise<void> {
+  try {
+    const { path } = await atelier.local<{ path: string }>('local/demo', {});
+    await app.commands.execute('docmanager:open', { path: file(path) });
+  } catch (error) {
+    const { message, hint } = describe(error);
+    Notification.error([message, hint].filter(Boolean).join(' '), { autoClose: 8000 });
+  }
 }

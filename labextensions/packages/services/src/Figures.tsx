@@ -1,5 +1,14 @@
 import { Chart } from '@atelier/runs';
-import { EmptyState, ErrorNotice, Loading, numberText, useLoaded, useNow, useTrans } from '@atelier/ui';
+import {
+  EmptyState,
+  ErrorNotice,
+  Loading,
+  numberText,
+  useLoaded,
+  useNow,
+  useTrans,
+  useVisible
+} from '@atelier/ui';
 import * as React from 'react';
 
 import { chartsOf } from './charts';
@@ -27,20 +36,6 @@ export function Figures(props: { client: ServicesClient; name: string }): JSX.El
       {value && value.revisions.length > 0 && <Known stats={value} />}
     </div>
   );
-}
-
-/** Whether an element can be seen: a tab of Lab behind another one asks for nothing. */
-function useVisible(box: React.RefObject<HTMLElement>): boolean {
-  const [visible, setVisible] = React.useState(true);
-  React.useEffect(() => {
-    if (!box.current) {
-      return undefined;
-    }
-    const observer = new IntersectionObserver(([entry]) => setVisible(entry.isIntersecting));
-    observer.observe(box.current);
-    return () => observer.disconnect();
-  }, [box]);
-  return visible;
 }
 
 function Known({ stats }: { stats: Stats }): JSX.Element {

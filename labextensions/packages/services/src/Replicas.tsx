@@ -1,15 +1,35 @@
-import { Ago, isFinal, StateBadge, TextButton, useTrans } from '@atelier/ui';
+import { ReplicaUsage } from '@atelier/api';
+import {
+  Ago,
+  cpuText,
+  gpuText,
+  isFinal,
+  memoryText,
+  StateBadge,
+  TextButton,
+  useTrans,
+  useWatched
+} from '@atelier/ui';
 import * as React from 'react';
 
-import { Replica } from './model';
+import { Replica, ServicesClient } from './model';
 import { Parts, serviceReason } from './ServiceView';
 
+interface ReplicasProps extends Parts {
+  client: ServicesClient;
+  onLog: (replica: string) => void;
+}
+
 /** The processes of a service, and why those that do not answer do not. */
-export function Replicas(props: Parts & { onLog: (replica: string) => void }): JSX.Element {
-  const { replicas } = props;
+export function Replicas(props: ReplicasProps): JSX.Element {
+  const { replicas, client, service } = props;
   const trans = useTrans();
+  const box = React.useRef<HTMLElement>(null);
+  const runs = replicas.some(one => one.state === 'running');
+  const usage = useWatched(box, runs, () => client.usage(service.name), [client, service.name]);
+  const withGpu = [...(usage?.values() ?? [])].some(gpuText);
   return (
-    <section aria-label={trans.__('Replicas')}>
+    <section ref={box} aria-label={trans.__('Replicas')}>
       <h3 className="at-Result-title">{trans.__('Replicas')}</h3>
       {replicas.length === 0 && <p className="at-Quiet">{trans.__('None runs now.')}</p>}
       {replicas.length > 0 && (
@@ -18,6 +38,17 @@ export function Replicas(props: Parts & { onLog: (replica: string) => void }): J
             <tr>
               <th scope="col">{trans.__('Replica')}</th>
               <th scope="col">{trans.__('State')}</th>
+              <th scope="col" className="at-mod-number">
+                {trans.__('CPU')}
+              </th>
+              <th scope="col" className="at-mod-number">
+                {trans.__('Memory')}
+              </th>
+              {withGpu && (
+                <th scope="col" className="at-mod-number">
+                  {trans.__('GPU')}
+                </th>
+              )}
               <th scope="col">{trans.__('Why')}</th>
               <th scope="col">{trans.__('Began')}</th>
               <th scope="col">
@@ -35,6 +66,7 @@ export function Replicas(props: Parts & { onLog: (replica: string) => void }): J
                   <StateBadge state={one.state} lasting />
                   {!isFinal(one.state) && <span className="at-Tag">{answering(trans, one)}</span>}
                 </td>
+                <Used usage={usage?.get(one.id)} withGpu={withGpu} />
                 <td className="at-Wrap">
                   {one.reason && serviceReason(trans, one.reason)}
                   {one.message && <div className="at-Quiet">{one.message}</div>}
@@ -52,6 +84,23 @@ export function Replicas(props: Parts & { onLog: (replica: string) => void }): J
         </table>
       )}
     </section>
+  );
+}
+
+/** What a replica uses now, beside what it was given; why that is not known is said on the cells. */
+function Used({ usage, withGpu }: { usage?: ReplicaUsage; withGpu: boolean }): JSX.Element {
+  const trans = useTrans();
+  const why = usage?.message || undefined;
+  return (
+    <>
+      <td className="at-mod-number" title={why}>
+        {usage && cpuText(trans, usage)}
+      </td>
+      <td className="at-mod-number" title={why}>
+        {usage && memoryText(trans, usage)}
+      </td>
+      {withGpu && <td className="at-mod-number">{usage && gpuText(usage)}</td>}
+    </>
   );
 }
 

@@ -18,6 +18,7 @@ import * as React from 'react';
 
 import { ServiceActions } from './actions';
 import { Console } from './console/Console';
+import { DriftTab } from './Drift';
 import { Figures } from './Figures';
 import { Keys } from './Keys';
 import { Logs } from './Logs';
@@ -62,6 +63,7 @@ export function ServiceView(props: ServiceViewProps): JSX.Element {
     { id: 'overview', label: trans.__('Overview') },
     { id: 'test', label: trans.__('Try it') },
     { id: 'figures', label: trans.__('Figures') },
+    { id: 'drift', label: trans.__('Drift') },
     { id: 'logs', label: trans.__('Logs') },
     { id: 'keys', label: trans.__('Keys') }
   ];
@@ -77,11 +79,17 @@ export function ServiceView(props: ServiceViewProps): JSX.Element {
         {tab === 'overview' && <Overview {...of} onLog={showLog} />}
         {tab === 'test' && <Console {...of} />}
         {tab === 'figures' && <Figures client={client} name={name} />}
+        {tab === 'drift' && <DriftTab {...props} current={currentOf(value)} />}
         {tab === 'logs' && <Logs {...of} picked={log} onPick={setLog} />}
         {tab === 'keys' && <Keys {...of} />}
       </Tabs>
     </>
   );
+}
+
+/** The revision that serves. */
+function currentOf({ service, revisions }: Parts): Revision | undefined {
+  return revisions.find(one => one.number === service.revision);
 }
 
 async function loadParts(client: ServicesClient, name: string): Promise<Parts> {
@@ -111,12 +119,12 @@ function useHeard(model: ServicesModel, name: string, again: () => void, gone: (
 }
 
 function Header(props: ServiceViewProps & Parts): JSX.Element {
-  const { service, actions, client, revisions } = props;
+  const { service, actions, client } = props;
   const trans = useTrans();
   const refused = refusal(trans, useMembership(props.atelier), 'member');
   const limits = { disabled: Boolean(refused), title: refused };
   const over = ['stopped', 'failed', 'stopping'].includes(service.state);
-  const current = revisions.find(one => one.number === service.revision);
+  const current = currentOf(props);
   return (
     <header className="at-Run-header">
       <div className="at-Line at-Run-title">

@@ -57,8 +57,20 @@ export class ServicesClient {
     return (await unwrap(this.atelier.rest.GET(`${ONE}/replicas`, { params }))).items;
   }
 
+  /** What the running replicas use now, by replica. */
+  async usage(service: string) {
+    const params = { path: this.path(service) };
+    const { items } = await unwrap(this.atelier.rest.GET(`${ONE}/usage`, { params }));
+    return new Map(items.map(usage => [usage.replica, usage]));
+  }
+
   stats(service: string) {
     return unwrap(this.atelier.rest.GET(`${ONE}/stats`, { params: { path: this.path(service) } }));
+  }
+
+  /** How far what is asked of the revision that serves is from what its model was trained on. */
+  drift(service: string) {
+    return unwrap(this.atelier.rest.GET(`${ONE}/drift`, { params: { path: this.path(service) } }));
   }
 
   setTraffic({ name, version }: Named, shares: Record<string, number>) {
@@ -134,6 +146,8 @@ export type Traffic = Service['traffic'][number];
 export type Revision = Awaited<ReturnType<ServicesClient['revisions']>>[number];
 export type Replica = Awaited<ReturnType<ServicesClient['replicas']>>[number];
 export type Stats = Awaited<ReturnType<ServicesClient['stats']>>;
+export type Drift = Awaited<ReturnType<ServicesClient['drift']>>;
+export type InputDrift = Drift['inputs'][number];
 export type ServiceKey = Awaited<ReturnType<ServicesClient['keys']>>[number];
 
 /** The services of the current project; its events are also about keys. */

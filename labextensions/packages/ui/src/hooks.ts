@@ -62,6 +62,20 @@ export function useLoaded<T>(load: () => Promise<T>, keys: unknown[]): Loaded<T>
   return { ...state, again: () => setTurn(turn + 1) };
 }
 
+/** Whether an element can be seen: a tab of Lab behind another one asks for nothing. */
+export function useVisible(box: React.RefObject<HTMLElement>): boolean {
+  const [visible, setVisible] = React.useState(true);
+  React.useEffect(() => {
+    if (!box.current) {
+      return undefined;
+    }
+    const observer = new IntersectionObserver(([entry]) => setVisible(entry.isIntersecting));
+    observer.observe(box.current);
+    return () => observer.disconnect();
+  }, [box]);
+  return visible;
+}
+
 /** The time, every second while `ticking`; a tab that nobody sees stands still. */
 export function useNow(ticking: boolean, every = 1000): number {
   const [now, setNow] = React.useState(() => Date.now());

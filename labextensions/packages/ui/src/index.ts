@@ -16,5 +16,6 @@ export * from './retry';
 export * from './settings';
 export * from './state';
 export * from './time';
+export * from './usage';
 export * from './widget';
 export * from './words';

@@ -1,4 +1,4 @@
-import { stateWord } from '@atelier/ui';
+import { stateWord, UsageTag } from '@atelier/ui';
 import { LabIcon, notebookIcon, pythonIcon, rKernelIcon } from '@jupyterlab/ui-components';
 import { Handle, NodeProps, Position } from '@xyflow/react';
 import React, { memo } from 'react';
@@ -127,9 +127,10 @@ function Status(props: { step: LiveStep }): React.JSX.Element {
   return (
     <div className="at-Step-status" title={why || word} role="status">
       <span className="at-Dot" aria-hidden="true" />
-      <span className="at-Step-state">{word}</span>
+      <span className={step.usage ? 'at-visually-hidden' : 'at-Step-state'}>{word}</span>
       {step.queue && <QueuePlaceTag queue={step.queue} />}
       <Elapsed from={step.started_at} to={step.ended_at} />
+      <UsageTag usage={step.usage} />
       {step.attempt > 1 && (
         <span className="at-Step-retry" title={trans.__('Attempt %1', step.attempt)}>
           ↻ {step.attempt}

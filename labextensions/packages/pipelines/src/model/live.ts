@@ -1,4 +1,16 @@
-import { all, Event, Feed, FeedState, IAtelier, QueuePlace, Run, State, Step, unwrap } from '@atelier/api';
+import {
+  all,
+  Event,
+  Feed,
+  FeedState,
+  IAtelier,
+  QueuePlace,
+  Run,
+  State,
+  Step,
+  StepUsage,
+  unwrap
+} from '@atelier/api';
 import { IDisposable } from '@lumino/disposable';
 import { ISignal, Signal } from '@lumino/signaling';
 
@@ -12,9 +24,10 @@ const QUEUE_SETTLE = 1000;
 const QUEUE_AGAIN = 15_000;
 const WAITING = 'WaitingForSlot';
 
-/** A step, and where it stands where it waits for room. */
+/** A step, where it stands where it waits for room, and what it uses while it runs. */
 export interface LiveStep extends Step {
   queue?: QueuePlace;
+  usage?: StepUsage;
 }
 
 /** A run as it goes: its steps by node, kept true by the feed; after the platform was away it is read anew. */
@@ -114,6 +127,7 @@ export class LiveRun implements IDisposable {
     const step: LiveStep = {
       ...before,
       queue: text(data.reason) === WAITING ? before.queue : undefined,
+      usage: state === 'running' ? before.usage : undefined,
       state,
       reason: text(data.reason),
       message: text(data.message),
@@ -150,6 +164,23 @@ export class LiveRun implements IDisposable {
       }
     }
     this.queueSoon(QUEUE_AGAIN);
+  }
+
+  /** Look what the running steps use now; there is nothing to ask while none runs. */
+  async lookAtUsage(): Promise<void> {
+    const path = { project: this._run.project, run: this._run.id };
+    const busy = this.steps.some(step => step.state === 'running');
+    const answer = busy
+      ? await unwrap(this.atelier.rest.GET('/projects/{project}/runs/{run}/usage', { params: { path } }))
+      : { items: [] };
+    const found = new Map(answer.items.map(usage => [usage.step, usage]));
+    for (const [node, step] of this.byNode) {
+      const usage = step.state === 'running' ? found.get(step.name) : undefined;
+      if (usage?.at !== step.usage?.at || usage?.message !== step.usage?.message) {
+        this.byNode.set(node, { ...step, usage });
+        this._stepChanged.emit(node);
+      }
+    }
   }
 
   private moveRun(event: Event): void {

@@ -1,23 +1,29 @@
-import { isFinal, refusal, StateBadge, TextButton, useMembership } from '@atelier/ui';
+import { Run } from '@atelier/api';
+import { isFinal, refusal, StateBadge, TextButton, useMembership, useWatched } from '@atelier/ui';
 import { stopIcon } from '@jupyterlab/ui-components';
 import { showErrorMessage } from '@jupyterlab/apputils';
 import React from 'react';
 
+import { LiveRun } from '../model/live';
 import { useSignalValue } from '../model/react';
 import { Elapsed } from './Elapsed';
 import { usePanel } from './services';
 
 /** The run that the steps show: its state, how long, and a way to end it. */
 export function RunBar(): React.JSX.Element | null {
-  const { view, trans, commands } = usePanel();
+  const { view } = usePanel();
   const run = useSignalValue(view.changed, () => view.live?.run ?? null);
+  return run && view.live && <Bar run={run} live={view.live} />;
+}
+
+function Bar({ run, live }: { run: Run; live: LiveRun }): React.JSX.Element {
+  const { view, trans, commands } = usePanel();
   const refused = refusal(trans, useMembership(view.atelier), 'member');
-  if (!run) {
-    return null;
-  }
+  const box = React.useRef<HTMLDivElement>(null);
+  useWatched(box, !isFinal(run.state), () => live.lookAtUsage(), [live]);
   const why = [run.reason, run.message].filter(Boolean).join(': ');
   return (
-    <div className="at-RunBar" data-run={run.id} data-state={run.state} role="status">
+    <div ref={box} className="at-RunBar" data-run={run.id} data-state={run.state} role="status">
       <StateBadge state={run.state} />
       <Elapsed from={run.started_at} to={run.ended_at} />
       <span className="at-RunBar-on" title={trans.__('Where it runs')}>
@@ -35,7 +41,7 @@ export function RunBar(): React.JSX.Element | null {
           disabled={Boolean(refused)}
           title={refused}
           onClick={() => {
-            view.live?.cancel().catch((error: Error) => showErrorMessage(trans.__('Not cancelled'), error));
+            live.cancel().catch((error: Error) => showErrorMessage(trans.__('Not cancelled'), error));
           }}
         />
       )}

@@ -1,4 +1,4 @@
-import { all, Artifact, Event, IAtelier, Run, State, Step, unwrap } from '@atelier/api';
+import { all, Artifact, Event, IAtelier, Run, State, Step, StepUsage, unwrap } from '@atelier/api';
 import { IDisposable } from '@lumino/disposable';
 import { ISignal, Signal } from '@lumino/signaling';
 
@@ -50,6 +50,15 @@ export class RunModel implements IDisposable {
       this.error = error;
     }
     this._changed.emit();
+  }
+
+  /** What the running steps use now, by step; nothing is asked while none runs. */
+  async usage(): Promise<ReadonlyMap<string, StepUsage>> {
+    if (!this.steps.some(step => step.state === 'running')) {
+      return new Map();
+    }
+    const answer = this.atelier.rest.GET('/projects/{project}/runs/{run}/usage', { params: this.params });
+    return new Map((await unwrap(answer)).items.map(usage => [usage.step, usage]));
   }
 
   get isDisposed(): boolean {

@@ -1,4 +1,4 @@
-import { IAtelier, Run, Step } from '@atelier/api';
+import { IAtelier, Run, Step, StepUsage } from '@atelier/api';
 import {
   Ago,
   Duration,
@@ -13,8 +13,11 @@ import {
   Tabs,
   TextButton,
   useMembership,
+  UsageTag,
+  usageText,
   useSignal,
-  useTrans
+  useTrans,
+  useWatched
 } from '@atelier/ui';
 import * as React from 'react';
 
@@ -38,33 +41,43 @@ export interface RunViewProps {
 /** One run: its steps, and of the chosen one everything there is. */
 export function RunView(props: RunViewProps): JSX.Element {
   const { model } = props;
-  const trans = useTrans();
-  const [picked, setPicked] = React.useState('');
   useSignal(model.changed);
-  const { run, steps } = model;
+  const { run } = model;
   if (!run) {
     return model.error ? <ErrorNotice error={model.error} retry={() => void model.load()} /> : <Loading />;
   }
-  const step = model.step(picked) ?? interesting(steps);
   return (
     <>
       <Header {...props} run={run} />
       <ErrorNotice error={model.error} retry={() => void model.load()} />
-      <div className="at-Run-body">
-        <div className="at-Run-steps">
-          <RowList
-            label={trans.__('Steps')}
-            items={steps}
-            idOf={one => one.name}
-            nameOf={one => `${one.label}, ${stateWord(trans, one.state)}`}
-            draw={one => <StepRow step={one} />}
-            onOpen={one => setPicked(one.name)}
-            chosen={new Set(step ? [step.name] : [])}
-          />
-        </div>
-        {step ? <StepDetails {...props} run={run} step={step} /> : <Parameters run={run} />}
-      </div>
+      <Body {...props} run={run} />
     </>
+  );
+}
+
+function Body(props: RunViewProps & { run: Run }): JSX.Element {
+  const { model, run } = props;
+  const trans = useTrans();
+  const [picked, setPicked] = React.useState('');
+  const box = React.useRef<HTMLDivElement>(null);
+  const usage = useWatched(box, !isFinal(run.state), () => model.usage(), [model]);
+  const { steps } = model;
+  const step = model.step(picked) ?? interesting(steps);
+  return (
+    <div ref={box} className="at-Run-body">
+      <div className="at-Run-steps">
+        <RowList
+          label={trans.__('Steps')}
+          items={steps}
+          idOf={one => one.name}
+          nameOf={one => `${one.label}, ${stateWord(trans, one.state)}`}
+          draw={one => <StepRow step={one} usage={usage?.get(one.name)} />}
+          onOpen={one => setPicked(one.name)}
+          chosen={new Set(step ? [step.name] : [])}
+        />
+      </div>
+      {step ? <StepDetails {...props} step={step} usage={usage?.get(step.name)} /> : <Parameters run={run} />}
+    </div>
   );
 }
 
@@ -127,7 +140,7 @@ export function Why(props: { reason: string; message: string }): JSX.Element | n
   );
 }
 
-function StepRow({ step }: { step: Step }): JSX.Element {
+function StepRow({ step, usage }: { step: Step; usage?: StepUsage }): JSX.Element {
   const trans = useTrans();
   return (
     <>
@@ -143,6 +156,7 @@ function StepRow({ step }: { step: Step }): JSX.Element {
       <div className="at-Line at-Quiet at-Small at-RunRow-details">
         <span>{stateWord(trans, step.state)}</span>
         {step.attempt > 1 && <span>{trans.__('Attempt %1', step.attempt)}</span>}
+        {step.state === 'running' && <UsageTag usage={usage} />}
         {step.reason && (
           <span className="at-Ellipsis" title={step.message}>
             {reasonText(trans, step.reason)}
@@ -153,8 +167,8 @@ function StepRow({ step }: { step: Step }): JSX.Element {
   );
 }
 
-function StepDetails(props: RunViewProps & { run: Run; step: Step }): JSX.Element {
-  const { atelier, model, run, step } = props;
+function StepDetails(props: RunViewProps & { run: Run; step: Step; usage?: StepUsage }): JSX.Element {
+  const { atelier, model, run, step, usage } = props;
   const trans = useTrans();
   const [tab, setTab] = React.useState('log');
   const [attempt, setAttempt] = React.useState<number | undefined>(undefined);
@@ -175,6 +189,9 @@ function StepDetails(props: RunViewProps & { run: Run; step: Step }): JSX.Elemen
   return (
     <div className="at-Run-step">
       <Why reason={step.reason} message={step.message} />
+      {usage && step.state === 'running' && (
+        <p className="at-Run-usage at-Quiet at-Small">{usageText(trans, usage)}</p>
+      )}
       <Tabs label={step.label} tabs={tabs} current={tab} onChange={setTab}>
         {tab === 'log' && <LogView {...of} attempt={chosen} />}
         {tab === 'results' && <ResultsView {...of} attempt={step.attempt} />}

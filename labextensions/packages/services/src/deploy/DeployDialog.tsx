@@ -254,10 +254,11 @@ function Advanced({ wish, offer, change }: Part): JSX.Element {
             onChange={inFlight => change({ inFlight })}
           />
           <Amount
-            label={trans.__('Seconds until it sleeps')}
-            value={wish.idle}
-            help={trans.__('Where it may have no replica')}
-            onChange={idle => change({ idle })}
+            label={trans.__('CPU per replica, in percent')}
+            name="cpu"
+            value={wish.cpu}
+            help={trans.__('More starts more replicas; empty: ignored')}
+            onChange={cpu => change({ cpu })}
           />
         </div>
         <div className="at-Deploy-row">
@@ -273,6 +274,18 @@ function Advanced({ wish, offer, change }: Part): JSX.Element {
             onChange={timeout => change({ timeout })}
           />
         </div>
+        <Amount
+          label={trans.__('Seconds until it sleeps')}
+          value={wish.idle}
+          help={trans.__('Where it may have no replica')}
+          onChange={idle => change({ idle })}
+        />
+        <Amount
+          label={trans.__('Percent of the requests to keep')}
+          value={wish.kept}
+          help={trans.__('With what is sent and answered, for at most seven days: drift is measured from it')}
+          onChange={kept => change({ kept })}
+        />
         <Select
           label={trans.__('Back end')}
           value={wish.on}

@@ -14,9 +14,13 @@ export interface Wish {
   maximum: string;
   canary: string;
   inFlight: string;
+  /** Percent; empty: the processor does not matter. */
+  cpu: string;
   idle: string;
   rate: string;
   timeout: string;
+  /** Percent of the requests that are kept with their bodies. */
+  kept: string;
   isPublic: boolean;
 }
 
@@ -29,6 +33,7 @@ export function wishOf(definition: Definition): Wish {
   const replicas = objectOf(definition.replicas);
   const scale = objectOf(definition.scale);
   const limits = objectOf(definition.limits);
+  const log = objectOf(definition.log);
   const canary = objectOf(definition.canary);
   const output = objectOf(definition.output);
   const text = (value: unknown, otherwise = ''): string =>
@@ -48,9 +53,11 @@ export function wishOf(definition: Definition): Wish {
     maximum: text(replicas.max, '1'),
     canary: text(canary.percent),
     inFlight: text(scale.in_flight, '4'),
+    cpu: text(scale.cpu),
     idle: text(scale.idle, '300'),
     rate: text(limits.rate, '0'),
     timeout: text(limits.timeout, '60'),
+    kept: log.bodies === true ? String(100 * Number(log.sample ?? 0)) : '0',
     isPublic: definition.public === true
   };
 }
@@ -70,11 +77,25 @@ export function definitionOf(wish: Wish, before: Definition): Definition {
     flavor: wish.flavor,
     on: wish.on,
     replicas: { min: Number(wish.minimum), max: Math.max(Number(wish.maximum), Number(wish.minimum)) },
-    scale: { ...objectOf(before.scale), in_flight: Number(wish.inFlight), idle: Number(wish.idle) },
+    scale: {
+      ...objectOf(before.scale),
+      in_flight: Number(wish.inFlight),
+      cpu: wish.cpu.trim() ? Number(wish.cpu) : null,
+      idle: Number(wish.idle)
+    },
     limits: { ...objectOf(before.limits), rate: Number(wish.rate), timeout: Number(wish.timeout) },
     canary: wish.canary.trim() ? { ...objectOf(before.canary), percent: Number(wish.canary) } : null,
+    log: logOf(Number(wish.kept), objectOf(before.log)),
     public: wish.isPublic
   };
+}
+
+/** What is written down of the requests; a log without bodies stays as it was where none are wanted. */
+function logOf(percent: number, before: Definition): Definition {
+  if (percent > 0) {
+    return { ...before, sample: percent / 100, bodies: true };
+  }
+  return before.bodies === true ? { ...before, sample: 0, bodies: false } : before;
 }
 
 /** A service's name made of a model's. */
