@@ -105,18 +105,24 @@ def trained(client: Client, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="session")
-def model(client: Client, trained: str) -> Iterator[str]:
-    """A model with two versions; what tests have deployed is gone afterwards."""
+def model(client: Client, trained: str) -> str:
+    """A model with two versions."""
     name = f"m-{uuid.uuid4().hex[:8]}"
     for output in ("model", "second"):
         client.models.register_run("ada", name, run=trained, step="train", output=output)
-    yield name
+    return name
+
+
+@pytest.fixture(scope="module")
+def room(client: Client) -> Iterator[None]:
+    """What the tests of a module deploy is gone after them: others need the place."""
+    yield
     for service in list(client.services.list("ada")):
         client.services.delete("ada", service.name)
 
 
-@pytest.fixture(scope="session")
-def served(client: Client, model: str) -> str:
+@pytest.fixture(scope="module")
+def served(client: Client, model: str, room: None) -> str:
     """A service that answers."""
     found = client.services.deploy("ada", {"name": model, "model": f"models:/{model}/1", "grace": 2})
     client.services.wait("ada", model, found.newest, seconds=240)
