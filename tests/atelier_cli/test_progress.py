@@ -12,7 +12,7 @@ from atelier_cli.output import duration, seconds
 from atelier_cli.pipeline import parse_parameters, read_document
 from atelier_cli.progress import Progress, lines
 from atelier_cli.watching import concerns
-from atelier_sdk.models import Event, Run, Step
+from atelier_sdk.models import Event, Run, Step, Usage
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -101,3 +101,15 @@ def test_a_broken_file_names_the_place(tmp_path) -> None:
     file.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(click.ClickException, match="not text"):
         read_document(file)
+
+
+def test_what_a_running_step_uses_is_drawn_beside_it() -> None:
+    used = {
+        "a": Usage(cpu=1.934, memory=312_400_000, gpu=87.2, gpu_memory=12_100_000_000),
+        "b": Usage(message="Nothing was measured yet."),
+        "c": Usage(cpu=1, memory=1),
+    }
+    steps = [step("a", "running"), step("b", "running"), step("c", "done")]
+    text = drawn(Progress(Run(id="r1", state="running"), steps, usage=used.get))
+    assert "1.93 CPU  312 MB  GPU 87 %, 12.1 GB" in text
+    assert text.count("CPU") == 1

@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import secrets
+import threading
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -117,10 +119,12 @@ class Usages:
 
     def __init__(self, db: Database, driver: Driver) -> None:
         self._db = db
+        self._name = secrets.token_hex(8)
         self._driver = driver
         self._boards: dict[str, _Board] = {}
         self._seen: dict[str, Seen] = {}
         self._wanted: dict[str, float] = {}
+        self._lock = threading.RLock()  # shims report in threads
         self._loop: asyncio.AbstractEventLoop | None = None
         self._answers: set[asyncio.Task[None]] = set()
 
@@ -151,17 +155,19 @@ class Usages:
         board = self._boards.get(attempt.backend)
         if board is not None and board.at > time.monotonic() - _KEPT and not board.why:
             return _AGAIN_NEVER  # its engine can tell
-        before = self._seen.get(attempt.id)
-        others = [one for one in before.replicas if one.name != usage.name] if before else []
-        replicas = tuple(sorted((*others[: attempt.replicas - 1], usage), key=lambda one: one.name))
-        self._note({attempt.id: replicas})
+        with self._lock:
+            before = self._seen.get(attempt.id)
+            others = [one for one in before.replicas if one.name != usage.name] if before else []
+            replicas = tuple(sorted((*others[: attempt.replicas - 1], usage), key=lambda one: one.name))
+            self._note({attempt.id: replicas})
         self._tell({attempt.id: replicas})
         return _AGAIN_SOON if self._wanted.get(attempt.id, 0.0) > time.monotonic() else _AGAIN_LATE
 
     def _want(self, attempts: Sequence[str]) -> None:
         moment = time.monotonic()
-        self._wanted = {id: until for id, until in self._wanted.items() if until > moment}
-        self._wanted |= dict.fromkeys(attempts, moment + _WANTED)
+        with self._lock:
+            kept = {id: until for id, until in self._wanted.items() if until > moment}
+            self._wanted = kept | dict.fromkeys(attempts, moment + _WANTED)
 
     # --- asking engines ---
 
@@ -209,8 +215,9 @@ class Usages:
 
     def _note(self, found: Mapping[str, tuple[ReplicaUsage, ...]]) -> None:
         at, moment = now(), time.monotonic()
-        kept = {id: one for id, one in self._seen.items() if one.moment > moment - _KEPT}
-        self._seen = kept | {id: Seen(at, moment, replicas) for id, replicas in found.items()}
+        with self._lock:
+            kept = {id: one for id, one in self._seen.items() if one.moment > moment - _KEPT}
+            self._seen = kept | {id: Seen(at, moment, replicas) for id, replicas in found.items()}
 
     # --- between processes of the control plane ---
 
@@ -235,6 +242,8 @@ class Usages:
     def _heard(self, text: str) -> None:
         """In the listener's thread."""
         message = json.loads(text) if text else {}
+        if message.get("by") == self._name:
+            return  # what we have said ourselves is no news, and would never get old
         if "seen" in message:
             self._note({id: tuple(map(ReplicaUsage.model_validate, found)) for id, found in message["seen"].items()})
         elif "watch" in message:
@@ -278,6 +287,6 @@ class Usages:
 
     def _say(self, message: Mapping[str, object]) -> None:
         try:
-            self._db.notify(CHANNEL, json.dumps(message))
+            self._db.notify(CHANNEL, json.dumps({"by": self._name, **message}))
         except SQLAlchemyError as error:
             log.warning("The other processes could not be told what runs uses: %s", error)
