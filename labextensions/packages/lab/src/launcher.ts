@@ -68,7 +68,11 @@ function addTutorial(app: JupyterFrontEnd, atelier: IAtelier, trans: Translation
   });
 }
 
-async function openDemo(app: JupyterFrontEnd, atelier: IAtelier, file: (pipeline: string) => string): Promise<void> {
+async function openDemo(
+  app: JupyterFrontEnd,
+  atelier: IAtelier,
+  file: (pipeline: string) => string
+): Promise<void> {
   try {
     const { path } = await atelier.local<{ path: string }>('local/demo', {});
     await app.commands.execute('docmanager:open', { path: file(path) });
