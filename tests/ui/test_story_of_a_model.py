@@ -55,6 +55,7 @@ def name(client: Client) -> Iterator[str]:
             client.services.delete("ada", chosen)
 
 
+@pytest.mark.timeout(600)  # the environments of the kernel and of the service may have to be made first
 async def test_from_a_notebook_to_an_answer(
     lab: Lab, client: Client, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -75,7 +76,10 @@ async def test_from_a_notebook_to_an_answer(
 async def train(person: Person) -> None:
     page = person.page
     cell = page.locator(".jp-Notebook .jp-CodeCell").first
-    await expect(page.locator(".jp-KernelName, .jp-Toolbar-kernelName").first).to_contain_text("image ml")
+    await expect(page.locator(".jp-Toolbar-kernelName", has_text="image ml")).to_be_visible(timeout=SLOW)
+    await expect(page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").first).to_be_visible(
+        timeout=VERY_SLOW
+    )
     await person.click(cell.locator(".cm-content"))
     await page.keyboard.press("Shift+Enter")
     await expect(cell.locator(".jp-OutputArea").last).to_contain_text("score 0.9", timeout=VERY_SLOW)
