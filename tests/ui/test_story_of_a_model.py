@@ -13,6 +13,7 @@ from playwright.async_api import Page, expect
 
 from atelier_sdk import Client
 from tests.ui.lab import Lab
+from tests.ui.models.trained import fact
 from tests.ui.test_story import Person
 
 # Where the pictures of the README come from: ATELIER_TEST_SCREENSHOTS=docs/images
@@ -92,6 +93,7 @@ async def deploy(person: Person, name: str) -> None:
     row = page.locator("#atelier-models .at-RowList-row", has_text=name)
     await person.click(row, twice=True)
     await expect(page.locator(".at-Versions tbody tr")).to_contain_text("Version 1", timeout=SLOW)
+    await expect(fact(page, "From")).to_contain_text("MLflow run")
     await _stage(person, "registered")
     await person.click(page.get_by_role("button", name="Deploy…"))
     await person.click(page.get_by_role("dialog").get_by_role("button", name="Deploy", exact=True))

@@ -12,7 +12,11 @@ export function Lineage(props: ModelViewProps & { detail: VersionDetail }): JSX.
     return (
       <tr>
         <th scope="row">{trans.__('From')}</th>
-        <td className="at-Quiet">{trans.__('somebody’s own work; no run is known')}</td>
+        <td className="at-Quiet">
+          {lineage.mlflow_run
+            ? trans.__('MLflow run %1', lineage.mlflow_run)
+            : trans.__('somebody’s own work; no run is known')}
+        </td>
       </tr>
     );
   }
