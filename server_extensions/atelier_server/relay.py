@@ -53,10 +53,14 @@ class Relay:
             self._task = asyncio.create_task(self._run(), name="atelier feed")
 
     def leave(self) -> None:
-        """Somebody does not listen any more; when nobody does, the connection ends and its place is kept."""
+        """Somebody does not listen any more; when nobody does, the connection ends.
+
+        Its place is not kept: who comes next without one of their own wants what is new then, not what came meanwhile.
+        """
         self._listeners -= 1
         if not self._listeners:
             self.stop()
+            self._ring, self._floor, self.last = [], 0, None
 
     def stop(self) -> None:
         """End the connection."""

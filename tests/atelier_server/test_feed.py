@@ -59,6 +59,19 @@ async def test_events_come_once_and_in_order(notebook: Notebook, tokens: dict[st
         assert not await again.quiet(0.5)
 
 
+async def test_a_tab_after_a_pause_begins_with_what_is_new(
+    notebook: Notebook, tokens: dict[str, str], platform: Client
+) -> None:
+    """What came while no tab was open is in the lists that the page loads; as events it would be told as news."""
+    async with notebook.feed(tokens["owner"]) as before:
+        begin = await before.start()
+    make_events(platform, 40, "P")
+    async with notebook.feed(tokens["owner"]) as tab:
+        assert await tab.start() >= begin + 40
+        make_events(platform, 1, "Q")
+        assert await collect(tab, 1) == [begin + 41]
+
+
 async def test_a_tab_with_an_old_position_reads_what_the_server_forgot(
     notebook: Notebook, tokens: dict[str, str], platform: Client
 ) -> None:
