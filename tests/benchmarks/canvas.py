@@ -93,11 +93,15 @@ async def _measure(installed: Installation, rounds: int) -> list[Table]:
         for number in range(rounds):
             for size in SIZES:
                 page = await context.new_page()
-                seconds, waits = await _open(page, size, number)
+                seconds, waits = await _open(page, size, f"{size}-{number}")
                 opened[size].append(seconds)
                 dragged[size] += waits
-                changed[size] += await _run(page, installed)
                 await page.close()
+        for size in SIZES:  # last: a pipeline that was run opens with its run
+            page = await context.new_page()
+            await _open(page, size, f"{size}-run")
+            changed[size] += await _run(page, installed)
+            await page.close()
     return [
         Table(
             "canvas: large pipelines",
@@ -114,8 +118,8 @@ async def _measure(installed: Installation, rounds: int) -> list[Table]:
     ]
 
 
-async def _open(page: Page, size: int, number: int) -> tuple[float, list[float]]:
-    await page.goto(f"/user/{USER}/lab/workspaces/canvas-{size}-{number}")
+async def _open(page: Page, size: int, workspace: str) -> tuple[float, list[float]]:
+    await page.goto(f"/user/{USER}/lab/workspaces/canvas-{workspace}")
     await page.wait_for_function("() => window.jupyterapp !== undefined")
     await page.evaluate("() => window.jupyterapp.restored")
     seconds = float(await page.evaluate(OPEN, f"large-{size}.pipeline"))
