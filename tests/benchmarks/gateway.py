@@ -46,7 +46,7 @@ def measure(pairs: int, quick: bool) -> Table:
     burnt: dict[int, list[float]] = {visitors: [] for visitors in VISITORS}
     with ExitStack() as stack:
         upstream = stack.enter_context(_upstream())
-        gateway = stack.enter_context(_gateway())
+        gateway = stack.enter_context(running_gateway())
         key = Key()
         gateway.put({"vision/m": service(f"http://127.0.0.1:{upstream}")}, [key.route])
         ways = {"direct": (upstream, PATH), "gateway": (int(gateway.url.rpartition(":")[2]), f"/s/vision/m{PATH}")}
@@ -84,8 +84,11 @@ def _table(
             Row(f"{said}: added at p99", added_tail, (Aim("median", 0.005),) if one_visitor else (), "ms"),
             Row(f"{said}: processor time of the gateway per request", burnt[visitors][1:], unit="µs"),
         ]
-    notes = (f"{requests} requests a round, kept connections, a key checked on each; load, gateway and upstream share",)
-    return Table("Gateway: the same upstream directly and through it", rows, (*notes, "the machine"))
+    notes = [
+        f"{requests} requests a round, kept connections, a key checked on each.",
+        "Load, gateway and upstream share the machine.",
+    ]
+    return Table("Gateway: the same upstream directly and through it", rows, notes)
 
 
 @contextmanager
@@ -114,7 +117,8 @@ def _answers(port: int) -> bool:
 
 
 @contextmanager
-def _gateway() -> Iterator[GatewayProcess]:
+def running_gateway() -> Iterator[GatewayProcess]:
+    """A gateway of its own, for as long as the body lasts."""
     with tempfile.TemporaryDirectory() as folder:
         running = GatewayProcess(Path(folder)).start()
         try:

@@ -1,4 +1,4 @@
-"""One small model behind three servers: Atelier's, MLServer and KServe's Python server, in the same formats.
+"""One small model behind three servers: Atelier's (also through the gateway), MLServer and KServe's Python server.
 
 Each server has one core for itself, the load generator (wrk) another one. All take turns.
 """
@@ -13,21 +13,24 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import httpx
 import psutil
 
+from tests.atelier_gateway.gateway import Key, service
 from tests.atelier_serve import environments
 from tests.atelier_serve.model_server import CODE
 from tests.benchmarks import peers
+from tests.benchmarks.gateway import running_gateway
 from tests.benchmarks.next_pod import Skipped
 from tests.benchmarks.report import Aim, Row, Table
 from tests.harness.hub import free_port
 
 OURS = "Atelier"
+THROUGH = "Atelier through its gateway"
 ROW = [5.1, 3.5, 1.4, 0.2]
 CALLERS = (1, 16)
 START_SECONDS = 180
@@ -51,11 +54,13 @@ class Contender:
     port: int
     output: str = ""
     settings: Mapping[str, str] = field(default_factory=dict)
+    prefix: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
         """Where requests go."""
-        return f"http://127.0.0.1:{self.port}/v2/models/model/infer"
+        return f"http://127.0.0.1:{self.port}{self.prefix}/v2/models/model/infer"
 
 
 def measure(pairs: int, quick: bool) -> list[Table]:
@@ -168,22 +173,37 @@ def _load(
     with ExitStack() as stack:
         for one in contenders:
             stack.enter_context(_running(one, cores[0], folder))
+        ways = [*contenders, stack.enter_context(_through(contenders[0], cores[0]))]
         for number in range(pairs + 1):
             for callers in CALLERS:
-                for one in contenders:
+                for one in ways:
                     found = _wrk(one, callers, seconds if number else 1.0, cores[1], folder)
                     if number:
                         samples.setdefault((one.name, callers), []).append(found)
             print(f"serving, {kind}: round {number} of {pairs}", file=sys.stderr)
-    return _table(kind, contenders, samples)
+    return _table(kind, ways, samples)
+
+
+@contextmanager
+def _through(ours: Contender, core: int) -> Iterator[Contender]:
+    """The same server behind the gateway, which shares its core and checks a key each time."""
+    key = Key()
+    with running_gateway() as gateway:
+        assert gateway.process is not None
+        os.sched_setaffinity(gateway.process.pid, {core})
+        gateway.put({"vision/m": service(f"http://127.0.0.1:{ours.port}")}, [key.route])
+        port = int(gateway.url.rpartition(":")[2])
+        headers = {"Authorization": f"Bearer {key.token}"}
+        yield replace(ours, name=THROUGH, command=(), port=port, prefix="/s/vision/m", headers=headers)
 
 
 def _wrk(one: Contender, callers: int, seconds: float, core: int, folder: Path) -> tuple[float, float]:
     """Requests per second, and the time that 99 of 100 did not exceed."""
     script = folder / f"{one.port}.lua"
     body = _body(one).decode()
-    head = f"wrk.method = 'POST'\nwrk.headers['Content-Type'] = 'application/json'\nwrk.body = [==[{body}]==]\n"
-    script.write_text(head + _DONE)
+    headers = {"Content-Type": "application/json", **one.headers}
+    lines = [f"wrk.headers['{name}'] = '{value}'" for name, value in headers.items()]
+    script.write_text("\n".join(["wrk.method = 'POST'", *lines, f"wrk.body = [==[{body}]==]", _DONE]))
     command = [
         "taskset",
         "-c",
@@ -212,12 +232,13 @@ def _table(
         of = {one.name: samples[one.name, callers] for one in contenders}
         rows += [Row(f"c={callers}: {name}", [rate for rate, _ in found], unit="/s") for name, found in of.items()]
         rows += [Row(f"c={callers}: p99, {name}", [p99 for _, p99 in found], unit="ms") for name, found in of.items()]
-        others = [found for name, found in of.items() if name != OURS]
+        others = [found for name, found in of.items() if name not in (OURS, THROUGH)]
         best = [max(rate for rate, _ in round_) for round_ in zip(*others, strict=True)]
         ratio = [other / own for (own, _), other in zip(of[OURS], best, strict=True)]
         rows.append(Row(f"c={callers}: time of a request, Atelier : the better of the others", ratio, AIM, unit="x"))
     notes = [
         "Iris by logistic regression, one row as JSON in the Open Inference Protocol; one output.",
         "Each server alone on one core, wrk on the other; one worker, one thread for the model.",
+        "The gateway shares the core of its server, and checks a key each time.",
     ]
     return Table(f"serving: {kind}", rows, notes)
