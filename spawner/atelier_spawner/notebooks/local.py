@@ -6,9 +6,11 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from jupyterhub.spawner import LocalProcessSpawner, SpawnException
 from traitlets import Unicode, default
@@ -22,8 +24,9 @@ from atelier_templates.images import load_images
 
 _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT")
 # These may hold passwords: only who started the platform has them already.
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
 _INDEXES = (
-    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy"),
+    *(*_PROXIES, "NO_PROXY", "no_proxy"),
     *("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_CONFIG_FILE"),
     *("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_CONFIG_FILE"),
     *("UV_NATIVE_TLS", "UV_SYSTEM_CERTS", "UV_CACHE_DIR"),
@@ -34,6 +37,16 @@ def extension_config() -> str:
     """The folder whose configuration enables our server extension: an editable install has no file in `etc/jupyter`."""
     found = find_spec("atelier_server")
     return str(Path(found.origin).parent / "jupyter") if found and found.origin else ""
+
+
+def past_proxies(env: Mapping[str, str], *urls: str) -> dict[str, str]:
+    """What `env` needs for this machine and the platform at `urls` to be reached directly: a proxy would see tokens."""
+    if not any(env.get(name) for name in _PROXIES):
+        return {}
+    known = (env.get("NO_PROXY") or env.get("no_proxy") or "").split(",")
+    near = ["localhost", "127.0.0.1", *(urlsplit(url).hostname or "" for url in urls)]
+    hosts = ",".join(dict.fromkeys(filter(None, (host.strip() for host in (*known, *near)))))
+    return {"NO_PROXY": hosts, "no_proxy": hosts}
 
 
 class LocalNotebookSpawner(LocalProcessSpawner):
@@ -82,10 +95,17 @@ class LocalNotebookSpawner(LocalProcessSpawner):
         env |= {"ATELIER_USER_DIR": str(personal), "ATELIER_PROJECT_DIR": str(shared)}
         env["ATELIER_PROJECT"] = self.project
         env["JUPYTER_CONFIG_PATH"] = os.pathsep.join(filter(None, [extension_config(), env.get("JUPYTER_CONFIG_PATH")]))
-        if self.cache_dir:
-            kernels = str(write_kernels(Path(self.cache_dir), load_images()))
-            env["JUPYTER_PATH"] = os.pathsep.join(filter(None, [kernels, env.get("JUPYTER_PATH")]))
+        env["JUPYTER_PATH"] = os.pathsep.join(filter(None, [self.kernels(), env.get("JUPYTER_PATH")]))
+        env |= past_proxies(env, env.get("ATELIER_API_URL", ""), env.get("MLFLOW_TRACKING_URI", ""))
         return env
+
+    def kernels(self) -> str:
+        """The folder with the kernels of images; empty without one: a full disk must keep nobody from their files."""
+        try:
+            return str(write_kernels(Path(self.cache_dir), load_images())) if self.cache_dir else ""
+        except OSError as error:
+            self.log.warning("Notebooks have no kernels of images: %s", error)
+            return ""
 
     def get_args(self) -> list[str]:
         """The server's own refusal to run as root is lifted where root is the one person, as in a container."""

@@ -16,6 +16,7 @@ from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import KernelManager, start_new_kernel
 
 from atelier_spawner.notebooks.kernels import PREFIX, write_kernels
+from atelier_spawner.notebooks.local import LocalNotebookSpawner, past_proxies
 from atelier_templates.images import load_images
 from tests.harness.control_plane import environment_cache
 
@@ -90,3 +91,23 @@ def test_what_cannot_start_says_why(cache: Path) -> None:
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 1
     assert "There is no image 'no-such' here. Known images:" in ended.stderr and "Traceback" not in ended.stderr
+
+
+def test_a_server_starts_without_kernels_where_they_cannot_be_written(tmp_path: Path) -> None:
+    in_the_way = tmp_path / "cache"
+    in_the_way.write_text("")
+    assert LocalNotebookSpawner(cache_dir=str(in_the_way)).kernels() == ""
+    assert LocalNotebookSpawner(cache_dir=str(tmp_path / "free")).kernels() == str(tmp_path / "free" / "jupyter")
+
+
+def test_certificates_reach_every_server_and_what_may_hold_passwords_only_that_of_one_person() -> None:
+    alone, several = (set(LocalNotebookSpawner(one_person=why).env_keep) for why in ("a test", ""))
+    assert "SSL_CERT_FILE" in alone & several
+    assert alone - several >= {"HTTPS_PROXY", "PIP_INDEX_URL", "UV_INDEX_URL"}
+
+
+def test_the_platform_is_asked_past_a_proxy_which_would_see_tokens() -> None:
+    env = {"HTTPS_PROXY": "http://proxy:3128", "no_proxy": "intern.example, 127.0.0.1"}
+    found = past_proxies(env, "http://hub.example:8000/services/atelier", "")
+    assert found["NO_PROXY"] == found["no_proxy"] == "intern.example,127.0.0.1,localhost,hub.example"
+    assert past_proxies({"PATH": "/bin"}, "http://hub.example") == {}
