@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import io
 import tarfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from atelier_hub.artifacts.store import ArtifactStore
 from atelier_hub.artifacts.sweep import Sweep
 from atelier_hub.artifacts.tars import Member
 from atelier_hub.auth import Actor
-from atelier_hub.clients.mlflow import REFUSED, MlflowClient
+from atelier_hub.clients.mlflow import REFUSED, Account, MlflowClient
 from atelier_hub.db import Database
 from atelier_hub.features.registry import service
 from atelier_hub.features.registry.accounts import Accounts
@@ -241,3 +242,51 @@ async def test_one_workspace_keeps_no_other_from_being_looked_at(db: Database, c
         with contextlib.suppress(asyncio.CancelledError):
             await running
         client.close()
+
+
+class LateClient(MlflowClient):
+    """MLflow whose answers arrive after something else happened: `meanwhile` runs once both were given."""
+
+    meanwhile: Callable[[], None]
+
+    def models(self, account: Account) -> Iterator[dict[str, Any]]:
+        """One model, as it was before."""
+        return iter(
+            [{"name": "net", "aliases": [{"alias": "kept", "version": "1"}, {"alias": "gone", "version": "1"}]}]
+        )
+
+    def versions(self, account: Account, filter_text: str = "") -> Iterator[dict[str, Any]]:
+        """Its two versions, as they were before."""
+        found = [{"name": "net", "version": number, "creation_timestamp": 0} for number in ("1", "2")]
+        self.meanwhile()
+        return iter(found)
+
+
+class KnownAccounts(Accounts):
+    """Every project has its account."""
+
+    def ready(self, project: str, level: str) -> Account:
+        """That of the project's viewers."""
+        return Account(project, project, "secret")
+
+
+def test_what_mlflow_said_before_undoes_nothing(versions: Database, contents: ArtifactStore) -> None:
+    with versions.write() as session:
+        for alias in ("kept", "gone"):
+            service.set_alias(session, ANNA, "anna", "net", alias, 1)
+
+    def meanwhile() -> None:
+        with versions.write() as session:
+            service.set_alias(session, ANNA, "anna", "net", "new", 1)
+            service.set_alias(session, ANNA, "anna", "net", "kept", 1)
+            service.remove_alias(session, ANNA, "anna", "net", "gone")
+            service.delete_version(session, ANNA, "anna", "net", 2, force=True, guards=[])
+
+    client = LateClient("", "")
+    client.meanwhile = meanwhile
+    Mirror(versions, contents, client, KnownAccounts(client, versions, b"key"), 1024).refresh("anna")
+    client.close()
+    with versions.read() as session:
+        model = service.get(session, "anna", "net")
+        numbers = [one.number for one in service.version_page(session, "anna", "net", Paging()).items]
+    assert (model.aliases, numbers) == ({"kept": 1, "new": 1}, [1])

@@ -24,13 +24,23 @@ from atelier_core.registry import PRODUCTION, workspace_name
 from atelier_hub.artifacts.store import ArtifactStore
 from atelier_hub.artifacts.tars import Member
 from atelier_hub.clients.mlflow import AWAY, Account, MlflowClient, model_of
-from atelier_hub.db import Database, emit
+from atelier_hub.db import Database, emit, now
 from atelier_hub.features.projects import service as projects
 from atelier_hub.features.registry import store
 from atelier_hub.features.registry.accounts import MEMBER, VIEWER, Accounts
 from atelier_hub.features.registry.folders import Folder, describe
 from atelier_hub.features.registry.registering import TAG, Origin, insert_version, version_row
-from atelier_hub.features.registry.store import FAILED, IMPORTING, READY, AliasRow, VersionRow, WorkspaceRow
+from atelier_hub.features.registry.store import (
+    FAILED,
+    IMPORTING,
+    NO_ALIAS,
+    READY,
+    AliasRow,
+    Named,
+    NamedAlias,
+    VersionRow,
+    WorkspaceRow,
+)
 
 log = logging.getLogger(__name__)
 
@@ -130,18 +140,22 @@ class Mirror:
     def refresh(self, project: str) -> None:
         """Take over what is new at MLflow. Blocking."""
         account = self._accounts.ready(project, VIEWER)
+        with self._db.read() as session:
+            before = store.named(session, project)
         found = list(self._client.models(account))
         versions = list(self._client.versions(account))
         for version in versions:
-            if self._is_new(project, version):
+            if self._is_new(project, version, before):
                 self._add(project, account, version)
         for model in found:
-            self._take_aliases(project, model)
+            self._take_aliases(project, model, before)
         self._import(project, account)
 
-    def _is_new(self, project: str, version: Mapping[str, Any]) -> bool:
+    def _is_new(self, project: str, version: Mapping[str, Any], before: Named) -> bool:
         if len(version["name"]) > _NAMES or version.get("status", "READY") != "READY":
             return False
+        if (version["name"], int(version["version"])) in before.versions:
+            return False  # known, or deleted since
         marked = {tag["key"] for tag in version.get("tags", [])}
         if f"{TAG}manifest" in marked and time.time() * 1000 - float(version["creation_timestamp"]) < 60_000:
             return False  # being registered by Atelier just now
@@ -189,31 +203,30 @@ class Mirror:
         except NotFound:
             return
 
-    def _take_aliases(self, project: str, model: Mapping[str, Any]) -> None:
+    def _take_aliases(self, project: str, model: Mapping[str, Any], before: Named) -> None:
         name = model["name"]
         there = {one["alias"]: int(one["version"]) for one in model.get("aliases", []) if len(one["alias"]) <= _NAMES}
-        there.pop(PRODUCTION, None)  # which only Atelier sets
-        with self._db.read() as session:
-            known = store.aliases_of(session, project, [name])[name]
-        known.pop(PRODUCTION, None)
-        if there == known:
-            return
-        with self._db.write() as session:
-            for alias in known.keys() | there.keys():
-                self._take_alias(session, project, name, alias, there.get(alias))
+        here = before.aliases.get(name, {})
+        for alias in sorted((there.keys() | here.keys()) - {PRODUCTION}):  # which only Atelier sets
+            was, number = here.get(alias, NO_ALIAS), there.get(alias)
+            if was.number != number:
+                with self._db.write() as session:
+                    self._take_alias(session, project, name, alias, number, was)
 
     @staticmethod
-    def _take_alias(session: Session, project: str, name: str, alias: str, number: int | None) -> None:
+    def _take_alias(session: Session, project: str, name: str, alias: str, number: int | None, was: NamedAlias) -> None:
         row = session.get(AliasRow, (project, name, alias), with_for_update=True)
-        before = row.number if row is not None else None
-        if before == number:
-            return
+        if (NamedAlias(row.number, row.set_at) if row is not None else NO_ALIAS) != was:
+            return  # changed here since: newer than what MLflow said
         if number is None:
             session.delete(row)
-        elif store.one_version(session, project, name, number) is not None:
-            session.merge(AliasRow(project=project, model=name, alias=alias, number=number, set_by="mlflow"))
+        elif store.one_version(session, project, name, number) is None:
+            return  # not taken over yet
+        else:
+            named = AliasRow(project=project, model=name, alias=alias, number=number, set_by="mlflow", set_at=now())
+            session.merge(named)
         kind = "model.alias_removed" if number is None else "model.alias_set"
-        emit(session, kind, subject=name, project=project, data={"alias": alias, "version": number or before})
+        emit(session, kind, subject=name, project=project, data={"alias": alias, "version": number or was.number})
 
     # --- contents ---
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, ForeignKey, ForeignKeyConstraint, Index, String, Text, func, insert, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -186,6 +186,32 @@ def aliases_of(session: Session, project: str, models: Sequence[str]) -> dict[st
     query = query.where(AliasRow.project == project, AliasRow.model.in_(list(models)))
     for model, alias, number in session.execute(query.order_by(AliasRow.model, AliasRow.alias)):
         found[model][alias] = number
+    return found
+
+
+class NamedAlias(NamedTuple):
+    """What an alias means, and since when."""
+
+    number: int | None
+    set_at: datetime | None
+
+
+NO_ALIAS = NamedAlias(None, None)
+
+
+class Named(NamedTuple):
+    """What a project's models are called: (model, number) of every version, and model → alias → its meaning."""
+
+    versions: set[tuple[str, int]]
+    aliases: dict[str, dict[str, NamedAlias]]
+
+
+def named(session: Session, project: str) -> Named:
+    """The versions and aliases of a project."""
+    versions = session.execute(select(VersionRow.model, VersionRow.number).where(VersionRow.project == project))
+    found = Named({(model, number) for model, number in versions}, {})
+    for row in session.scalars(select(AliasRow).where(AliasRow.project == project)):
+        found.aliases.setdefault(row.model, {})[row.alias] = NamedAlias(row.number, row.set_at)
     return found
 
 
