@@ -1,5 +1,5 @@
 import { IAtelier } from '@atelier/api';
-import { ListPanel, ListRow, StateBadge, stateWord, useTrans } from '@atelier/ui';
+import { ListPanel, ListRow, ServiceBadge, serviceWord, useTrans } from '@atelier/ui';
 import * as React from 'react';
 
 import { servicesIcon } from './icons';
@@ -33,7 +33,7 @@ export function ServicesPanel({ atelier, model, onOpen, onDeploy }: PanelProps):
         )
       }}
       wordsOf={one => [one.source]}
-      nameOf={one => `${one.name}, ${stateWord(trans, one.state)}`}
+      nameOf={one => `${one.name}, ${serviceWord(trans, one.state, one.sleeping)}`}
       draw={one => <Row service={one} />}
       onOpen={onOpen}
     />
@@ -46,10 +46,11 @@ function Row({ service }: { service: Service }): JSX.Element {
   const wanted = service.traffic.reduce((sum, one) => sum + one.replicas, 0);
   return (
     <ListRow
-      icon={<StateBadge state={service.state} compact lasting />}
+      icon={<ServiceBadge state={service.state} asleep={service.sleeping} compact />}
       name={service.name}
       marks={
-        wanted > 0 && (
+        wanted > 0 &&
+        !service.sleeping && (
           <span className="at-Quiet at-Small" title={trans.__('Replicas that answer, of those wanted')}>
             {`${ready}/${wanted}`}
           </span>
@@ -57,7 +58,7 @@ function Row({ service }: { service: Service }): JSX.Element {
       }
       details={
         <>
-          <span>{service.sleeping ? trans.__('Asleep') : stateWord(trans, service.state)}</span>
+          <span>{serviceWord(trans, service.state, service.sleeping)}</span>
           <span className="at-Ellipsis" title={service.message || service.source}>
             {service.reason && !service.sleeping ? serviceReason(trans, service.reason) : service.source}
           </span>

@@ -5,7 +5,7 @@ import {
   gpuText,
   isFinal,
   memoryText,
-  StateBadge,
+  ServiceBadge,
   TextButton,
   useTrans,
   useWatched
@@ -63,7 +63,7 @@ export function Replicas(props: ReplicasProps): JSX.Element {
                   {trans.__('Revision %1, replica %2', one.revision, one.number)}
                 </th>
                 <td>
-                  <StateBadge state={one.state} lasting />
+                  <ServiceBadge state={one.state} />
                   {!isFinal(one.state) && <span className="at-Tag">{answering(trans, one)}</span>}
                 </td>
                 <Used usage={usage?.get(one.id)} withGpu={withGpu} />

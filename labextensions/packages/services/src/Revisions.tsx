@@ -1,4 +1,4 @@
-import { Ago, refusal, StateBadge, TextButton, useMembership, useTrans } from '@atelier/ui';
+import { Ago, refusal, ServiceBadge, TextButton, useMembership, useTrans } from '@atelier/ui';
 import * as React from 'react';
 
 import { Revision } from './model';
@@ -31,7 +31,7 @@ export function Revisions(props: ServiceViewProps & Parts): JSX.Element {
             <tr key={one.number}>
               <th scope="row">{one.number}</th>
               <td className="at-Wrap">
-                <StateBadge state={one.state} lasting />
+                <ServiceBadge state={one.state} asleep={service.sleeping} />
                 {one.reason && <div className="at-Quiet">{serviceReason(trans, one.reason)}</div>}
                 {one.message && <pre className="at-Words">{one.message}</pre>}
               </td>

@@ -6,7 +6,7 @@ import {
   Loading,
   reasonText,
   refusal,
-  StateBadge,
+  ServiceBadge,
   Tabs,
   TextButton,
   useEvents,
@@ -128,11 +128,10 @@ function Header(props: ServiceViewProps & Parts): JSX.Element {
   return (
     <header className="at-Run-header">
       <div className="at-Line at-Run-title">
-        <StateBadge state={service.state} lasting />
+        <ServiceBadge state={service.state} asleep={service.sleeping} />
         <h2 className="at-Title at-Ellipsis" title={service.name}>
           {service.name}
         </h2>
-        {service.sleeping && <span className="at-Tag">{trans.__('Asleep')}</span>}
         {service.public && <span className="at-Tag">{trans.__('Public')}</span>}
         <span className="at-Line-grow" />
         <TextButton label={trans.__('Deploy…')} accept {...limits} onClick={() => props.onDeploy(current)} />

@@ -52,6 +52,10 @@ export const onIcon = icon(
   'on',
   `<circle ${FILL} cx="8" cy="8" r="6.6"/><path class="at-icon-inverse-fill" fill="#fff" d="m6.3 4.9 4.9 3.1-4.9 3.1z"/>`
 );
+export const asleepIcon = icon(
+  'asleep',
+  `<path ${LINE} stroke-linejoin="round" d="M13.4 9.6A5.8 5.8 0 1 1 6.4 2.6a4.6 4.6 0 0 0 7 7z"/>`
+);
 export const stoppingIcon = icon(
   'stopping',
   `<circle ${LINE} cx="8" cy="8" r="5.8"/><path ${FILL} d="M6 6h4v4H6z"/>`

@@ -49,13 +49,36 @@ export function stateWord(trans: TranslationBundle, state: State): string {
   return words[state];
 }
 
-/** Icon and word of a state: never colour alone. What is `lasting` is meant to run: no sign of something under way. */
-export function StateBadge(props: { state: State; compact?: boolean; lasting?: boolean }): JSX.Element {
-  const word = stateWord(useTrans(), props.state);
-  const on = props.lasting && props.state === 'running';
-  const Icon = on ? icons.onIcon : ICONS[props.state];
+interface BadgeProps {
+  state: State;
+  compact?: boolean;
+}
+
+/** Icon and word of a state: never colour alone. */
+export function StateBadge({ state, compact }: BadgeProps): JSX.Element {
+  return <Badge kind={state} icon={ICONS[state]} word={stateWord(useTrans(), state)} compact={compact} />;
+}
+
+/** The state of what is meant to run: no sign of something under way, and rest is no failure. */
+export function ServiceBadge({ state, asleep, compact }: BadgeProps & { asleep?: boolean }): JSX.Element {
+  const trans = useTrans();
+  if (state !== 'running') {
+    return <StateBadge state={state} compact={compact} />;
+  }
+  const word = serviceWord(trans, state, asleep);
+  const kind = asleep ? 'asleep' : 'on';
+  return <Badge kind={kind} icon={asleep ? icons.asleepIcon : icons.onIcon} word={word} compact={compact} />;
+}
+
+/** The state of a service as people say it. */
+export function serviceWord(trans: TranslationBundle, state: State, asleep = false): string {
+  return asleep && state === 'running' ? trans.__('Asleep') : stateWord(trans, state);
+}
+
+function Badge(props: { kind: string; icon: LabIcon; word: string; compact?: boolean }): JSX.Element {
+  const { icon: Icon, word } = props;
   return (
-    <span className={`at-StateBadge at-mod-${on ? 'on' : props.state}`} title={word}>
+    <span className={`at-StateBadge at-mod-${props.kind}`} title={word}>
       <Icon.react tag="span" className="at-StateBadge-icon" aria-hidden="true" />
       <span className={props.compact ? 'at-visually-hidden' : 'at-StateBadge-word'}>{word}</span>
     </span>

@@ -1,5 +1,5 @@
 import { Event } from '@atelier/api';
-import { ErrorNotice, StateBadge, useEvents, useLoaded, useTrans, WithTrans } from '@atelier/ui';
+import { ErrorNotice, ServiceBadge, useEvents, useLoaded, useTrans, WithTrans } from '@atelier/ui';
 import { Dialog, ReactWidget } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
@@ -70,7 +70,7 @@ function Now({ revision }: { revision: Revision }): JSX.Element {
   return (
     <>
       <div className="at-Line">
-        <StateBadge state={revision.state} lasting />
+        <ServiceBadge state={revision.state} />
         <span>{trans.__('Revision %1', revision.number)}</span>
         <span className="at-Quiet at-Ellipsis">{revision.source}</span>
       </div>
