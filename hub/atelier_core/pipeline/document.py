@@ -38,8 +38,9 @@ class InvalidPipeline(Invalid):
     code = "invalid_pipeline"
 
     def __init__(self, problems: list[Problem]) -> None:
-        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        super().__init__(problems[0].message + more, hint=problems[0].hint)
+        first, others = problems[0], len(problems) - 1
+        text = f"{first.message} (and {others} more)" if others else first.message
+        super().__init__(text, hint=first.hint)
         self.problems = problems
 
     def details(self) -> list[dict[str, str]]:

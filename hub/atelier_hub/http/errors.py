@@ -139,7 +139,9 @@ async def _on_validation(_request: Request, error: Exception) -> JSONResponse:
     where = [str(part) for part in first["loc"]]
     field = ".".join(where[1:]) or where[0]
     more = len(error.errors()) - 1
-    text = f"{field}: {first['msg']}" + (f" (and {more} more)" if more else "")
+    text = f"{field}: {first['msg']}"
+    if more:
+        text = f"{text} (and {more} more)"
     return answer(errors.Invalid(text, hint="Correct the named field and send it again."), field=field)
 
 

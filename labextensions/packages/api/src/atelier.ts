@@ -2,8 +2,9 @@ import { ServerConnection } from '@jupyterlab/services';
 import { Token } from '@lumino/coreutils';
 import { ISignal, Signal } from '@lumino/signaling';
 
-import { local, RestClient, restClient } from './client';
+import { local, RestClient, restClient, Speech } from './client';
 import { Feed } from './feed';
+import { Phrases } from './said';
 
 /** What the server extension knows about itself and the platform. */
 export interface Info {
@@ -44,8 +45,11 @@ export class Atelier implements IAtelier {
   readonly feed: Feed;
   readonly info: Promise<Info>;
 
-  constructor(private readonly settings: ServerConnection.ISettings) {
-    this.rest = restClient(settings);
+  constructor(
+    private readonly settings: ServerConnection.ISettings,
+    private readonly speech: Speech = Promise.resolve(new Phrases())
+  ) {
+    this.rest = restClient(settings, speech);
     this.feed = new Feed(settings);
     this.info = new Promise((resolve, reject) => {
       this.ask = () => void this.local<Info>('info').then(resolve, reject);
@@ -56,7 +60,7 @@ export class Atelier implements IAtelier {
   /** Say hello and open the feed; called once Lab itself is there, so that it waits for nothing of ours. */
   start(): void {
     this.ask();
-    this.feed.start();
+    void this.speech.then(phrases => this.feed.start(phrases));
   }
 
   get project(): string {
@@ -75,7 +79,7 @@ export class Atelier implements IAtelier {
   }
 
   local<T>(path: string, body?: unknown): Promise<T> {
-    return local<T>(this.settings, path, body);
+    return local<T>(this.settings, this.speech, path, body);
   }
 
   private ask: () => void = () => undefined;

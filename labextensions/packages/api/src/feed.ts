@@ -5,6 +5,7 @@ import { IDisposable } from '@lumino/disposable';
 import { ISignal, Signal } from '@lumino/signaling';
 
 import { ApiError } from './errors';
+import { Phrases } from './said';
 import type { Event } from './types';
 
 /** How the tab stands with the platform. */
@@ -82,16 +83,17 @@ export class Feed implements IDisposable {
     return this._isDisposed;
   }
 
-  /** Connect; after this it stays connected until disposed. */
-  start(): void {
+  /** Connect; after this it stays connected until disposed. What the platform says comes in `phrases`. */
+  start(phrases: Phrases): void {
     if (this.socket || this._isDisposed) {
       return;
     }
+    this.phrases = phrases;
     const url = URLExt.join(this.settings.wsUrl, 'atelier/feed');
     const socket = new this.settings.WebSocket(url);
     this.socket = socket;
     socket.onopen = () => this.opened(socket);
-    socket.onmessage = message => this.received(JSON.parse(message.data as string) as Message);
+    socket.onmessage = message => this.received(phrases.parse(message.data as string) as Message);
     socket.onclose = () => this.closed(socket);
   }
 
@@ -138,9 +140,10 @@ export class Feed implements IDisposable {
     if (this._isDisposed) {
       return;
     }
-    this._reason = new ApiError('The connection to your server is lost.', 'server_away', '', 0);
+    const said = this.phrases.say('The connection to your server is lost.');
+    this._reason = new ApiError(said, 'server_away', '', 0);
     this.setState('away');
-    this.timer = window.setTimeout(() => this.start(), this.wait * (0.75 + Math.random() / 2));
+    this.timer = window.setTimeout(() => this.start(this.phrases), this.wait * (0.75 + Math.random() / 2));
     this.wait = Math.min(this.wait * 2, LONGEST_WAIT);
   }
 
@@ -210,6 +213,7 @@ export class Feed implements IDisposable {
     }
   }
 
+  private phrases = new Phrases();
   private socket: WebSocket | null = null;
   private last: number | null = null;
   private hasGreeting = false;

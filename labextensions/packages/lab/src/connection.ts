@@ -1,6 +1,7 @@
-import { Atelier, IAtelier } from '@atelier/api';
+import { Atelier, IAtelier, Phrases } from '@atelier/api';
 import { tellMismatch } from '@atelier/projects';
 import { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
+import { ITranslator } from '@jupyterlab/translation';
 
 declare function require(path: string): { version: string };
 
@@ -10,8 +11,10 @@ export const connection: JupyterFrontEndPlugin<IAtelier> = {
   description: "Provides the platform's API, its event feed and the current project.",
   autoStart: true,
   provides: IAtelier,
-  activate: (app: JupyterFrontEnd): IAtelier => {
-    const atelier = new Atelier(app.serviceManager.serverSettings);
+  optional: [ITranslator],
+  activate: (app: JupyterFrontEnd, translator: ITranslator | null): IAtelier => {
+    const speech = Phrases.load(translator?.languageCode ?? '');
+    const atelier = new Atelier(app.serviceManager.serverSettings, speech);
     const { version } = require('../package.json');
     void app.restored.then(() => {
       atelier.start();

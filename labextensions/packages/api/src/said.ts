@@ -1,0 +1,123 @@
+/** What the platform says in English, and how it is said in another language; `%1`, `%2`… are what is put in. */
+type Texts = Record<string, string>;
+
+interface Pattern {
+  /** The longest piece that is always there: most sentences are told apart by it, without a search. */
+  piece: string;
+  match: RegExp;
+  text: string;
+}
+
+const SAID = new Set(['message', 'hint']);
+const GAP = /%(\d+)/g;
+const BETWEEN = /(?<=[.?!])\s+(?=\S)/;
+/** Nobody writes so long a sentence: it is somebody's output. */
+const LONGEST = 4000;
+
+/**
+ * The platform's own sentences in the person's language.
+ *
+ * A sentence is known by its pattern; what is put into it may be one itself. What is not known stays as it is: names,
+ * and what programs have said.
+ */
+export class Phrases {
+  /** Whether there is nothing to translate. */
+  readonly none: boolean;
+
+  constructor(private readonly texts: Texts = {}) {
+    this.none = Object.keys(texts).length === 0;
+  }
+
+  /** The phrases of a language such as `zh-CN`; none where there are none of it. */
+  static async load(language: string): Promise<Phrases> {
+    if (language === '' || language.startsWith('en')) {
+      return new Phrases();
+    }
+    try {
+      const file = (await import(`../said/${language.replace('-', '_')}.json`)) as { default: Texts };
+      return new Phrases(file.default);
+    } catch {
+      return new Phrases();
+    }
+  }
+
+  /** JSON of the platform with its messages and hints in the language. */
+  parse(json: string): unknown {
+    const said = (key: string, value: unknown): unknown =>
+      SAID.has(key) && typeof value === 'string' ? this.say(value) : value;
+    return JSON.parse(json, this.none ? undefined : said);
+  }
+
+  /** `text` in the language, as far as it is known. */
+  say(text: string): string {
+    if (this.none || text.length > LONGEST) {
+      return text;
+    }
+    let said = this.known.get(text);
+    if (said === undefined) {
+      said = this.whole(text, BETWEEN) ?? this.oneByOne(text) ?? this.whole(text) ?? this.inParts(text);
+      this.known.set(text, said);
+    }
+    return said;
+  }
+
+  /** One sentence; where what is put in would hold `never`, it is not that one. */
+  private whole(text: string, never?: RegExp): string | undefined {
+    const sentence = text.trim();
+    const exact = this.texts[sentence];
+    if (exact !== undefined) {
+      return exact;
+    }
+    for (const { piece, match, text: template } of this.allPatterns()) {
+      const found = sentence.includes(piece) ? match.exec(sentence) : null;
+      if (found && !(never && found.slice(1).some(part => never.test(part)))) {
+        return template.replace(GAP, (_, number: string) => this.say(found[Number(number)]));
+      }
+    }
+    return undefined;
+  }
+
+  /** Sentences one after another, each of which is known. */
+  private oneByOne(text: string): string | undefined {
+    const said = text.split(BETWEEN).map(one => this.whole(one, BETWEEN));
+    return said.every(one => one !== undefined) ? (said as string[]).reduce(joined) : undefined;
+  }
+
+  /** Lines, sentences one after another, and what follows the name of a place and a colon. */
+  private inParts(text: string): string {
+    const lines = text.split('\n');
+    if (lines.length > 1) {
+      return lines.map(line => this.say(line)).join('\n');
+    }
+    const sentences = text.split(BETWEEN);
+    if (sentences.length > 1) {
+      return sentences.map(one => this.say(one)).reduce(joined);
+    }
+    const [, place, rest] = /^(.{1,100}?): (.+)$/.exec(text) ?? [];
+    return rest === undefined ? text : `${place}: ${this.say(rest)}`;
+  }
+
+  /** Those that say most come first, so that a short one takes nothing from a long one. */
+  private allPatterns(): Pattern[] {
+    this.patterns ??= Object.keys(this.texts)
+      .filter(sentence => sentence.search(GAP) >= 0)
+      .sort((one, other) => other.replace(GAP, '').length - one.replace(GAP, '').length)
+      .map(sentence => patternOf(sentence, this.texts[sentence]));
+    return this.patterns;
+  }
+
+  private patterns: Pattern[] | undefined;
+  private readonly known = new Map<string, string>();
+}
+
+function patternOf(sentence: string, text: string): Pattern {
+  const pieces = sentence.split(/%\d+/);
+  const escaped = pieces.map(piece => piece.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
+  const piece = pieces.reduce((longest, one) => (one.length > longest.length ? one : longest));
+  return { piece, match: new RegExp(`^${escaped.join('(.*?)')}$`, 's'), text };
+}
+
+/** Without a space after a mark that has its own. */
+function joined(before: string, after: string): string {
+  return /[。？！：；]$/.test(before) ? before + after : `${before} ${after}`;
+}
