@@ -25,6 +25,16 @@ def test_palette_and_form(person: Callable[..., Person]) -> None:
     assert missing.status_code == 404 and "data-split" in missing.json()["hint"]
 
 
+def test_documentation_comes_in_the_language_of_the_reader(person: Callable[..., Person]) -> None:
+    http = person().http
+    english, chinese, german = (
+        http.get("/templates/data-split", params={"language": language}).json()["readme"]
+        for language in ("", "zh_CN", "de")
+    )
+    assert english.startswith("# Split data\n") and chinese.startswith("# 拆分数据\n") and german == english
+    assert http.get("/templates/data-split", params={"language": "../../x"}).status_code == 422
+
+
 def test_images_flavors_and_back_ends(person: Callable[..., Person]) -> None:
     http = person().http
     images = {one["name"]: one for one in http.get("/images").json()["items"]}

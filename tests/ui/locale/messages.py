@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 import atelier_templates
+from atelier_core import flavor
 
 ROOT = Path(__file__).parents[3]
 SOURCES = ROOT / "labextensions" / "packages"
@@ -24,6 +25,7 @@ _TEXT = re.compile(
 _WANTED = {"__": 1, "_n": 2, "_p": 2, "_np": 3}
 _ESCAPES = {"n": "\n", "t": "\t"}
 _SAID = ("label", "category", "title", "description", "group")  # as `inWords` has them
+_CHOICE = re.compile(r"[a-z][a-z-]{2,}")  # other values are names: l2, macro_f1
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,11 @@ def messages() -> list[Message]:
         template = yaml.safe_load(manifest.read_text("utf-8"))
         shown = {key: template.get(key) for key in ("label", "category", "description")}
         for part in (shown, template.get("parameters"), template.get("inputs"), template.get("outputs")):
-            found += [Message(text, (text,), place) for text in _said(part)]
-    return found
+            found += [Message(text, (text.split("\x04")[-1],), place) for text in _said(part)]
+    for image in sorted(Path(atelier_templates.__file__).parent.glob("images/*/image.yaml")):
+        text = yaml.safe_load(image.read_text("utf-8"))["description"]
+        found.append(Message(text, (text,), f"{image.parent.name}/{image.name}"))
+    return found + [Message(one.description, (one.description,), "flavor.py") for one in flavor.DEFAULTS]
 
 
 def _said(part: Any) -> Iterator[str]:
@@ -57,6 +62,8 @@ def _said(part: Any) -> Iterator[str]:
     for key, value in part.items() if isinstance(part, dict) else enumerate(part if isinstance(part, list) else ()):
         if key in _SAID and isinstance(value, str) and value:
             yield value
+        elif key == "enum":
+            yield from (f"choice\x04{one}" for one in value if _CHOICE.fullmatch(str(one)))
         elif key != "default":
             yield from _said(value)
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 from playwright.async_api import expect
 
+import atelier_templates
 from tests.ui.lab import Lab
 from tests.ui.locale.messages import CATALOG, catalog, messages
 
@@ -51,6 +53,17 @@ def test_counted_things_have_two_texts() -> None:
 def test_lab_finds_the_language() -> None:
     """Lab compares it with its own locale, which has a hyphen there."""
     assert json.loads(CATALOG.read_text())[""]["language"] == "zh-CN"
+
+
+def test_templates_are_documented_in_chinese() -> None:
+    """What stands between backticks is typed, and is the same in both."""
+    folders = [manifest.parent for manifest in Path(atelier_templates.__file__).parent.glob("*/template.yaml")]
+    assert folders
+    for folder in folders:
+        english, chinese = ((folder / name).read_text("utf-8") for name in ("README.md", "README.zh_CN.md"))
+        assert re.search(r"[\u4e00-\u9fff]", chinese)
+        typed = [set(re.findall(r"`[^`\n]+`", text)) for text in (english, chinese)]
+        assert typed[0] == typed[1], folder.name
 
 
 async def test_lab_speaks_chinese(lab: Lab) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel, ConfigDict
 
 from atelier_core.errors import NotFound
@@ -20,6 +20,8 @@ from atelier_hub.http.paging import Page
 router = APIRouter(tags=["catalog"])
 Somebody = Annotated[Access, Depends(require("signed-in"))]
 Name = Annotated[str, Path(min_length=1, max_length=64)]
+# As files are named by it: README.zh_CN.md.
+Language = Annotated[str, Query(pattern=r"^([a-z]{2,3}(_[A-Z][A-Za-z]{1,3})?)?$")]
 
 
 class _Answer(BaseModel):
@@ -88,18 +90,19 @@ def list_templates(ctx: Ctx, access: Somebody) -> Page[TemplateSummary]:
 
 
 @router.get("/templates/{name}")
-def get_template(name: Name, ctx: Ctx, access: Somebody) -> TemplateBody:
-    """One template with its parameter form and its documentation."""
+def get_template(name: Name, ctx: Ctx, access: Somebody, language: Language = "") -> TemplateBody:
+    """One template with its parameter form and its documentation, which is English where it is not translated."""
     offer = ctx.get(Offer)
     found = offer.templates.find(name)
     if found is None:
         raise NotFound(f"There is no template {name!r}.", hint=offer.templates.similar(name))
-    return _body(offer, found)
+    return _body(offer, found, language)
 
 
-def _body(offer: Offer, template: Template) -> TemplateBody:
+def _body(offer: Offer, template: Template, language: str) -> TemplateBody:
+    readme = offer.readme(template, language)
     return TemplateBody.model_validate(
-        {**template.model_dump(), "op": template.op, "readme": offer.readme(template)}, from_attributes=False
+        {**template.model_dump(), "op": template.op, "readme": readme}, from_attributes=False
     )
 
 

@@ -23,7 +23,7 @@ class Offer:
 
     templates: Catalog
     code_digest: Callable[[str], str]
-    readme: Callable[[Template], str]
+    readme: Callable[[Template, str], str]
     images: Mapping[str, Image]
     backends: frozenset[str]
     flavors: tuple[Flavor, ...]
@@ -39,9 +39,12 @@ def load_offer(settings: Settings, store: ArtifactStore) -> Offer:
     library = Library()
     code = frozenset(store.put_sync([library.archive(key).data]).digest for key in library.keys)
 
-    def readme(template: Template) -> str:
-        path = library.folder(template) / "README.md"
-        return path.read_text("utf-8") if path.is_file() else ""
+    def readme(template: Template, language: str) -> str:
+        folder = library.folder(template)
+        for path in (folder / f"README.{language}.md", folder / "README.md"):
+            if path.is_file():
+                return path.read_text("utf-8")
+        return ""
 
     return Offer(
         templates=library.catalog,

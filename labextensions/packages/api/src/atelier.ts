@@ -28,6 +28,8 @@ export interface IAtelier {
   /** The project that panels show and new runs belong to. */
   project: string;
   readonly projectChanged: ISignal<IAtelier, string>;
+  /** The person's language as files are named by it, such as `zh_CN`; empty: English. */
+  readonly language: string;
   /** What the server says of itself; resolved once it was asked. */
   readonly info: Promise<Info>;
   /** A route of the server extension: `local('run', {…})` posts, without a body it gets. */
@@ -47,7 +49,8 @@ export class Atelier implements IAtelier {
 
   constructor(
     private readonly settings: ServerConnection.ISettings,
-    private readonly speech: Speech = Promise.resolve(new Phrases())
+    readonly language = '',
+    private readonly speech: Speech = Phrases.load(language)
   ) {
     this.rest = restClient(settings, speech);
     this.feed = new Feed(settings);

@@ -28,13 +28,13 @@ export class Phrases {
     this.none = Object.keys(texts).length === 0;
   }
 
-  /** The phrases of a language such as `zh-CN`; none where there are none of it. */
+  /** The phrases of a language such as `zh_CN`; none where there are none of it, and for English, which is empty. */
   static async load(language: string): Promise<Phrases> {
-    if (language === '' || language.startsWith('en')) {
+    if (language === '') {
       return new Phrases();
     }
     try {
-      const file = (await import(`../said/${language.replace('-', '_')}.json`)) as { default: Texts };
+      const file = (await import(`../said/${language}.json`)) as { default: Texts };
       return new Phrases(file.default);
     } catch {
       return new Phrases();

@@ -79,7 +79,7 @@ function TemplateRow({ template }: { template: Template }): JSX.Element {
 
 function Images({ atelier }: { atelier: IAtelier }): JSX.Element {
   const trans = useTrans();
-  const { value, error, again } = useLoaded(() => loadImages(atelier), [atelier]);
+  const { value, error, again } = useLoaded(() => loadImages(atelier, trans), [atelier]);
   if (!value) {
     return error ? <ErrorNotice error={error} retry={again} /> : <Loading />;
   }
@@ -108,7 +108,7 @@ function Images({ atelier }: { atelier: IAtelier }): JSX.Element {
 
 function Flavors({ atelier }: { atelier: IAtelier }): JSX.Element {
   const trans = useTrans();
-  const { value, error, again } = useLoaded(() => loadFlavors(atelier), [atelier]);
+  const { value, error, again } = useLoaded(() => loadFlavors(atelier, trans), [atelier]);
   if (!value) {
     return error ? <ErrorNotice error={error} retry={again} /> : <Loading />;
   }

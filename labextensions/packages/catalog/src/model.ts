@@ -9,17 +9,18 @@ export async function loadTemplates(atelier: IAtelier, trans: TranslationBundle)
 
 /** One template with its parameters and its description. */
 export async function loadTemplate(atelier: IAtelier, name: string, trans: TranslationBundle) {
-  return inWords(trans, await unwrap(atelier.rest.GET('/templates/{name}', { params: { path: { name } } })));
+  const params = { path: { name }, query: { language: atelier.language } };
+  return inWords(trans, await unwrap(atelier.rest.GET('/templates/{name}', { params })));
 }
 
 /** The images that steps may run in. */
-export async function loadImages(atelier: IAtelier) {
-  return (await unwrap(atelier.rest.GET('/images'))).items;
+export async function loadImages(atelier: IAtelier, trans: TranslationBundle) {
+  return inWords(trans, (await unwrap(atelier.rest.GET('/images'))).items);
 }
 
 /** What one replica may have. */
-export async function loadFlavors(atelier: IAtelier) {
-  return (await unwrap(atelier.rest.GET('/flavors'))).items;
+export async function loadFlavors(atelier: IAtelier, trans: TranslationBundle) {
+  return inWords(trans, (await unwrap(atelier.rest.GET('/flavors'))).items);
 }
 
 export type Template = Awaited<ReturnType<typeof loadTemplates>>[number];

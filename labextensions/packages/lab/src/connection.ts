@@ -1,4 +1,4 @@
-import { Atelier, IAtelier, Phrases } from '@atelier/api';
+import { Atelier, IAtelier } from '@atelier/api';
 import { tellMismatch } from '@atelier/projects';
 import { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ITranslator } from '@jupyterlab/translation';
@@ -13,8 +13,9 @@ export const connection: JupyterFrontEndPlugin<IAtelier> = {
   provides: IAtelier,
   optional: [ITranslator],
   activate: (app: JupyterFrontEnd, translator: ITranslator | null): IAtelier => {
-    const speech = Phrases.load(translator?.languageCode ?? '');
-    const atelier = new Atelier(app.serviceManager.serverSettings, speech);
+    const code = translator?.languageCode ?? 'en';
+    const language = code.startsWith('en') ? '' : code.replace('-', '_');
+    const atelier = new Atelier(app.serviceManager.serverSettings, language);
     const { version } = require('../package.json');
     void app.restored.then(() => {
       atelier.start();

@@ -111,9 +111,12 @@ function settingTexts(trans: TranslationBundle): SettingTexts {
     properties: {
       notify: [
         trans.__('Tell when my runs end'),
-        trans.__(
-          'all: a notice for each run of yours that ends; failed: only for those that fail; none: never.'
-        )
+        trans.__('A notice in the corner of the page.'),
+        {
+          all: trans.__('For each run of mine'),
+          failed: trans.__('Only for those that fail'),
+          none: trans.__('Never')
+        }
       ]
     }
   };

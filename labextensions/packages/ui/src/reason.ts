@@ -5,6 +5,14 @@ export function reasonText(trans: TranslationBundle, reason: string): string {
   return { ...failures(trans), ...waits(trans) }[reason] ?? reason;
 }
 
+/** Why something is in its state: the reason, and what is said about it. */
+export function whyText(
+  trans: TranslationBundle,
+  { reason, message }: { reason: string; message: string }
+): string {
+  return [reason && reasonText(trans, reason), message].filter(Boolean).join(': ');
+}
+
 function failures(trans: TranslationBundle): Record<string, string> {
   return {
     ExitCode: trans.__('The command failed'),

@@ -1,11 +1,15 @@
 import type { ISettingRegistry } from '@jupyterlab/settingregistry';
 
+type Property = ISettingRegistry.IProperty;
+
+type SettingText = readonly [title: string, description: string, choices?: Readonly<Record<string, string>>];
+
 /** What a schema of settings says to people. */
 export interface SettingTexts {
   title: string;
   description: string;
-  /** By the name of the setting: its title, and what it is about. */
-  properties: Readonly<Record<string, readonly [title: string, description: string]>>;
+  /** By the name of the setting: its title, what it is about, and how its values are called. */
+  properties: Readonly<Record<string, SettingText>>;
 }
 
 /**
@@ -17,12 +21,22 @@ export function translateSettings(registry: ISettingRegistry, id: string, texts:
     fetch: plugin => {
       const properties = Object.fromEntries(
         Object.entries(plugin.schema.properties ?? {}).map(([name, property]) => {
-          const [title, description] = texts.properties[name] ?? [property.title, property.description];
-          return [name, { ...property, title, description }];
+          const said = texts.properties[name];
+          return [name, said ? translated(property, said) : property];
         })
       );
       const { title, description } = texts;
       return { ...plugin, schema: { ...plugin.schema, title, description, properties } };
     }
   });
+}
+
+/** A choice by its name instead of its value: what `enum` cannot say, `oneOf` can. */
+function translated(property: Property, [title, description, choices]: SettingText): Property {
+  if (!choices) {
+    return { ...property, title, description };
+  }
+  const { enum: _values, ...rest } = property;
+  const oneOf = Object.entries(choices).map(([value, name]) => ({ const: value, title: name }));
+  return { ...rest, title, description, oneOf };
 }

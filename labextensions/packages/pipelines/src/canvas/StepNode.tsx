@@ -1,4 +1,4 @@
-import { stateWord, UsageTag } from '@atelier/ui';
+import { reasonText, stateWord, UsageTag, whyText } from '@atelier/ui';
 import { LabIcon, notebookIcon, pythonIcon, rKernelIcon } from '@jupyterlab/ui-components';
 import { Handle, NodeProps, Position } from '@xyflow/react';
 import React, { memo } from 'react';
@@ -123,7 +123,7 @@ function Status(props: { step: LiveStep }): React.JSX.Element {
   const { trans } = usePanel();
   const { step } = props;
   const word = stateWord(trans, step.state);
-  const why = [step.reason, step.message].filter(Boolean).join(': ');
+  const why = whyText(trans, step);
   return (
     <div className="at-Step-status" title={why || word} role="status">
       <span className="at-Dot" aria-hidden="true" />
@@ -136,7 +136,9 @@ function Status(props: { step: LiveStep }): React.JSX.Element {
           ↻ {step.attempt}
         </span>
       )}
-      {why && step.state !== 'done' && <span className="at-Step-why">{step.message || step.reason}</span>}
+      {why && step.state !== 'done' && (
+        <span className="at-Step-why">{step.message || reasonText(trans, step.reason)}</span>
+      )}
     </div>
   );
 }

@@ -77,13 +77,12 @@ export class TemplateCatalog {
     if (known) {
       return known;
     }
-    const asked = unwrap(this.atelier.rest.GET('/templates/{name}', { params: { path: { name } } })).then(
-      body => ({
-        ...summary(this.trans, body),
-        parameters: inWords(this.trans, body.parameters as JsonObject),
-        readme: body.readme
-      })
-    );
+    const params = { path: { name }, query: { language: this.atelier.language } };
+    const asked = unwrap(this.atelier.rest.GET('/templates/{name}', { params })).then(body => ({
+      ...summary(this.trans, body),
+      parameters: inWords(this.trans, body.parameters as JsonObject),
+      readme: body.readme
+    }));
     this.details.set(name, asked);
     asked.catch(() => this.details.delete(name));
     return asked;
@@ -109,7 +108,11 @@ export class TemplateCatalog {
     this._templates = templates.items.map(one => summary(this.trans, one));
     this.byName = new Map(this._templates.map(one => [one.name, one]));
     this.byOp = new Map(this._templates.map(one => [one.op, one]));
-    this._images = images.items.map(({ name, reference, description }) => ({ name, reference, description }));
+    this._images = inWords(this.trans, images.items).map(({ name, reference, description }) => ({
+      name,
+      reference,
+      description
+    }));
     this._backends = backends.items.map(one => ({ name: one.name, isDefault: one.default }));
     this.ready = true;
     this._changed.emit();

@@ -1,5 +1,5 @@
 import { all, IAtelier, unwrap } from '@atelier/api';
-import { bytesText } from '@atelier/ui';
+import { bytesText, inWords } from '@atelier/ui';
 import { TranslationBundle } from '@jupyterlab/translation';
 
 import { TemplateCatalog } from './catalog';
@@ -149,7 +149,7 @@ export class Offers {
   }
 
   private async flavors(): Promise<Offer[]> {
-    const found = await flavorsOf(this.atelier);
+    const found = inWords(this.trans, await flavorsOf(this.atelier));
     return found.map(one => ({ value: one.name, label: one.name, about: flavorText(this.trans, one) }));
   }
 

@@ -56,9 +56,12 @@ export function settingTexts(trans: TranslationBundle): SettingTexts {
       ],
       overview: [
         trans.__('Overview'),
-        trans.__(
-          'The small map of the whole pipeline. large: for pipelines of 12 steps or more; always; never.'
-        )
+        trans.__('The small map of the whole pipeline.'),
+        {
+          large: trans.__('For pipelines of 12 steps or more'),
+          always: trans.__('Always'),
+          never: trans.__('Never')
+        }
       ],
       checkWhileEditing: [
         trans.__('Check while editing'),
@@ -68,11 +71,19 @@ export function settingTexts(trans: TranslationBundle): SettingTexts {
       ],
       saveBeforeRun: [
         trans.__('Save before a run'),
-        trans.__(
-          'What is run is the file. always: changes are saved without a question; ask: you are asked first.'
-        )
+        trans.__('What is run is the file.'),
+        { always: trans.__('Save changes without a question'), ask: trans.__('Ask first') }
       ],
-      below: [trans.__('Below the canvas'), trans.__('What is open there when a pipeline is opened.')]
+      below: [
+        trans.__('Below the canvas'),
+        trans.__('What is open there when a pipeline is opened.'),
+        {
+          nothing: trans.__('Nothing'),
+          problems: trans.__('Problems'),
+          log: trans.__('Log'),
+          results: trans.__('Results')
+        }
+      ]
     }
   };
 }

@@ -1,6 +1,6 @@
 import { Problem } from '@atelier/api';
 import { LogView, ResultsView } from '@atelier/runs';
-import { EmptyState, ErrorNotice, IconButton } from '@atelier/ui';
+import { EmptyState, ErrorNotice, IconButton, reasonText } from '@atelier/ui';
 import { closeIcon } from '@jupyterlab/ui-components';
 import React from 'react';
 
@@ -78,7 +78,7 @@ function Problems(): React.JSX.Element {
 }
 
 function ProblemRow(props: { problem: Problem }): React.JSX.Element {
-  const { view } = usePanel();
+  const { view, trans } = usePanel();
   const { problem } = props;
   return (
     <button
@@ -86,7 +86,7 @@ function ProblemRow(props: { problem: Problem }): React.JSX.Element {
       onClick={() => view.goTo({ node: problem.node, field: problem.field })}
     >
       <span className="at-Problems-message">{problem.message}</span>
-      {problem.hint && <span className="at-Problems-hint">{problem.hint}</span>}
+      {problem.hint && <span className="at-Problems-hint">{trans.gettext(problem.hint)}</span>}
     </button>
   );
 }
@@ -113,6 +113,8 @@ function OfStep(props: { tab: 'log' | 'results' }): React.JSX.Element {
   return step.attempt > 0 ? (
     <LogView key={key} {...shared} />
   ) : (
-    <EmptyState title={trans.__('The step has not started yet.')}>{step.message || step.reason}</EmptyState>
+    <EmptyState title={trans.__('The step has not started yet.')}>
+      {step.message || reasonText(trans, step.reason)}
+    </EmptyState>
   );
 }

@@ -1,5 +1,14 @@
 import { Run } from '@atelier/api';
-import { isFinal, refusal, StateBadge, TextButton, useMembership, useWatched } from '@atelier/ui';
+import {
+  isFinal,
+  reasonText,
+  refusal,
+  StateBadge,
+  TextButton,
+  useMembership,
+  useWatched,
+  whyText
+} from '@atelier/ui';
 import { stopIcon } from '@jupyterlab/ui-components';
 import { showErrorMessage } from '@jupyterlab/apputils';
 import React from 'react';
@@ -21,7 +30,7 @@ function Bar({ run, live }: { run: Run; live: LiveRun }): React.JSX.Element {
   const refused = refusal(trans, useMembership(view.atelier), 'member');
   const box = React.useRef<HTMLDivElement>(null);
   useWatched(box, !isFinal(run.state), () => live.lookAtUsage(), [live]);
-  const why = [run.reason, run.message].filter(Boolean).join(': ');
+  const why = whyText(trans, run);
   return (
     <div ref={box} className="at-RunBar" data-run={run.id} data-state={run.state} role="status">
       <StateBadge state={run.state} />
@@ -31,7 +40,7 @@ function Bar({ run, live }: { run: Run; live: LiveRun }): React.JSX.Element {
       </span>
       {why && run.state !== 'done' && (
         <span className="at-RunBar-why" title={why}>
-          {run.message || run.reason}
+          {run.message || reasonText(trans, run.reason)}
         </span>
       )}
       {!isFinal(run.state) && run.state !== 'stopping' && (

@@ -1,6 +1,7 @@
 import { ApiError } from '@atelier/api';
 import { Dialog, showDialog, showErrorMessage } from '@jupyterlab/apputils';
 import { MimeModel } from '@jupyterlab/rendermime';
+import { TranslationBundle } from '@jupyterlab/translation';
 import { Panel as LuminoPanel, Widget } from '@lumino/widgets';
 
 import { Port } from '../document/ports';
@@ -13,7 +14,7 @@ export async function showDocs(panel: Panel, name: string): Promise<void> {
     const template = await panel.view.catalog.detail(name);
     const body = new LuminoPanel();
     body.addClass('at-Docs');
-    body.addWidget(await markdown(panel, textOf(template)));
+    body.addWidget(await markdown(panel, textOf(panel.trans, template)));
     await showDialog({
       title: template.title,
       body: body as Widget,
@@ -30,7 +31,7 @@ async function markdown(panel: Panel, source: string): Promise<Widget> {
   return renderer;
 }
 
-function textOf(template: Template): string {
+function textOf(trans: TranslationBundle, template: Template): string {
   const ports = (heading: string, list: Port[]): string =>
     list.length
       ? `\n\n**${heading}**\n\n` +
@@ -39,5 +40,5 @@ function textOf(template: Template): string {
           .join('\n')
       : '';
   const about = template.readme.replace(/^# .*\n/, '') || template.description;
-  return `${about}${ports('Inputs', template.inputs)}${ports('Outputs', template.outputs)}`;
+  return `${about}${ports(trans.__('Inputs'), template.inputs)}${ports(trans.__('Outputs'), template.outputs)}`;
 }

@@ -80,6 +80,7 @@ export function uiOf(schema: JsonObject, canBeVariable = false): UiSchema {
     'ui:options': {
       canBeVariable,
       language: text(hint.language),
+      enumNames: Array.isArray(hint.labels) ? hint.labels.map(String) : undefined,
       picker,
       files: hint.widget === 'file'
     }
