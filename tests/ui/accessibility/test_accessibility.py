@@ -13,7 +13,9 @@ from playwright.async_api import expect
 from tests.ui.lab import Lab
 from tests.ui.pipelines.canvas import open_demo
 from tests.ui.pipelines.test_controls import every_control
+from tests.ui.pipelines.test_usage import working
 from tests.ui.runs import steps
+from tests.ui.services.test_services import fall_asleep, open_tab
 
 THEMES = ("JupyterLab Light", "JupyterLab Dark")
 OPTIONS = {"resultTypes": ["violations"], "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
@@ -151,6 +153,33 @@ async def test_the_services(lab: Lab, served: str) -> None:
     await look(lab, "how to deploy", ".jp-Dialog-content")
 
 
+async def test_the_drift_of_a_service(lab: Lab, served: str) -> None:
+    page, services = lab.page, lab.client.services
+    await open_tab(lab, served, "Drift")
+    tab = page.get_by_role("region", name="Drift")
+    await expect(tab.locator(".at-EmptyState")).to_be_visible()
+    await look(lab, "a service without readings")
+    keeps = {"name": served, "model": f"models:/{served}/1", "grace": 2, "log": {"sample": 1, "bodies": True}}
+    newest = services.deploy("ada", keeps).newest
+    services.wait("ada", served, newest, seconds=240)
+    columns = {"width": [n % 10 + 6.5 for n in range(350)], "height": [n % 7 / 7 for n in range(350)]}
+    inputs = [{"name": name, "shape": [350, 1], "datatype": "FP64", "data": data} for name, data in columns.items()]
+    services.infer(services.get("ada", served), inputs)
+    await page.get_by_role("tab", name="Overview", exact=True).click()
+    await page.get_by_role("tab", name="Drift", exact=True).click()
+    await expect(tab.locator(".at-Drift-chart").first).to_be_visible(timeout=30_000)
+    await look(lab, "a service: Drift")
+
+
+async def test_a_service_asleep(lab: Lab, served: str) -> None:
+    await fall_asleep(lab, served)
+    await lab.run("atelier:show-services")
+    await expect(lab.page.locator("#atelier-services .at-mod-asleep")).to_be_visible()
+    await lab.run("atelier:open-service", {"project": "ada", "name": served})
+    await expect(lab.page.locator(".at-Run-header .at-mod-asleep")).to_be_visible()
+    await look(lab, "a service asleep")
+
+
 async def test_every_control(lab: Lab) -> None:
     canvas = await every_control(lab)
     for field in ("tags", "points", "labels"):
@@ -169,3 +198,14 @@ async def test_the_canvas(lab: Lab) -> None:
     await expect(canvas.field("trees")).to_be_visible()
     await lab.run("atelier:show-problems")
     await look(lab, "a step and its form", ".at-PipelineContent")
+
+
+async def test_the_canvas_with_what_steps_use(lab: Lab) -> None:
+    async with working(lab) as canvas:
+        for name in ("busy", "quiet"):
+            await expect(canvas.step(name).locator(".at-Usage")).to_contain_text("CPU", timeout=20_000)
+        await look(lab, "running steps with what they use", ".at-PipelineContent")
+        run = await canvas.page.locator(".at-RunBar").get_attribute("data-run")
+        await lab.run("atelier:open-run", {"project": "ada", "run": run})
+        await expect(lab.page.locator(".at-Run-usage")).to_be_visible(timeout=20_000)
+        await look(lab, "a running run")

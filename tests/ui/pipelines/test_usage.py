@@ -6,6 +6,7 @@ import os
 import re
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -22,8 +23,8 @@ QUIET = "import time\nprint('waiting', flush=True)\ntime.sleep(600)\n"
 FIGURES = re.compile(r"([\d.]+) CPU · ([\d.]+) MB")
 
 
-@pytest.fixture
-async def busy(lab: Lab) -> AsyncIterator[Canvas]:
+@asynccontextmanager
+async def working(lab: Lab) -> AsyncIterator[Canvas]:
     """A pipeline whose first step works and whose second waits, running."""
     folder = f"usage-{uuid.uuid4().hex[:8]}"
     lab.write(f"{folder}/busy.py", BUSY)
@@ -38,9 +39,17 @@ async def busy(lab: Lab) -> AsyncIterator[Canvas]:
     await canvas.page.locator(".at-RunButton").get_by_role("button").click()
     await canvas.page.locator(".jp-Dialog .jp-mod-accept").click()
     await expect(canvas.page.locator('.at-Step[data-state="running"]')).to_have_count(2, timeout=60_000)
-    yield canvas
-    run = await canvas.page.locator(".at-RunBar").first.get_attribute("data-run")
-    lab.client.runs.cancel("ada", str(run))
+    try:
+        yield canvas
+    finally:
+        run = await canvas.page.locator(".at-RunBar").first.get_attribute("data-run")
+        lab.client.runs.cancel("ada", str(run))
+
+
+@pytest.fixture
+async def busy(lab: Lab) -> AsyncIterator[Canvas]:
+    async with working(lab) as canvas:
+        yield canvas
 
 
 async def figures(tag: Locator) -> tuple[float, float]:

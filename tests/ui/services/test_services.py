@@ -155,6 +155,34 @@ async def test_stopped_and_started_again(lab: Lab, served: str) -> None:
     await expect(head).to_contain_text("Running", timeout=VERY_SLOW)
 
 
+async def fall_asleep(lab: Lab, service: str) -> None:
+    """Let it sleep when nobody asks for a second, and wait until it does."""
+    services = lab.client.services
+    definition = {"name": service, "model": f"models:/{service}/1", "grace": 1, "replicas": {"min": 0, "max": 1}}
+    services.deploy("ada", {**definition, "scale": {"idle": 1, "steady": 1}})
+    for _ in range(600):
+        if services.get("ada", service).sleeping:
+            return
+        await lab.page.wait_for_timeout(200)
+    raise AssertionError(f"{service} did not fall asleep: {services.get('ada', service)}")
+
+
+async def test_one_that_sleeps_is_calm_about_it(lab: Lab, served: str) -> None:
+    page = lab.page
+    await fall_asleep(lab, served)
+    await lab.run("atelier:show-services")
+    row = page.locator("#atelier-services .at-RowList-row", has_text=served)
+    await expect(row.locator(".at-StateBadge.at-mod-asleep")).to_have_text("Asleep")
+    await expect(row).to_have_attribute("aria-label", f"{served}, Asleep")
+    await expect(row).not_to_contain_text("Running")
+    await lab.run("atelier:open-service", {"project": "ada", "name": served})
+    head = page.locator(".at-Run-header")
+    await expect(head.locator(".at-StateBadge")).to_have_text("Asleep")
+    await expect(head).to_contain_text("the next request wakes it")
+    await head.get_by_role("button", name="Wake up").click()
+    await expect(head.locator(".at-StateBadge.at-mod-on")).to_have_text("Running", timeout=VERY_SLOW)
+
+
 async def test_drift_is_kept_on_purpose_and_then_seen(lab: Lab, model: str) -> None:
     page, name = lab.page, f"d-{uuid.uuid4().hex[:8]}"
     services = lab.client.services
