@@ -27,6 +27,7 @@ _ALWAYS_IGNORED = (
     ".svn/",
     "__pycache__/",
     ".ipynb_checkpoints/",
+    "executed-notebooks/",
     ".venv/",
     "node_modules/",
     ".DS_Store",

@@ -1,10 +1,13 @@
-import { IAtelier, Run, unwrap } from '@atelier/api';
+import { Artifact, IAtelier, Run, unwrap } from '@atelier/api';
 import { describe } from '@atelier/ui';
 import { Dialog, Notification, showDialog } from '@jupyterlab/apputils';
 import { Contents } from '@jupyterlab/services';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { CommandRegistry } from '@lumino/commands';
 import { UUID } from '@lumino/coreutils';
+
+/** Where copies of executed notebooks lie in the workspace. */
+const NOTEBOOKS = 'executed-notebooks';
 
 /** What people do with runs; each says by itself what went wrong. */
 export class RunActions {
@@ -63,6 +66,39 @@ export class RunActions {
     });
   }
 
+  /** The notebook that a step has left: a copy in the workspace, where Lab opens it like any other; made once. */
+  async openNotebook(project: string, { id, run, step }: Artifact): Promise<void> {
+    await this.tried(async () => {
+      const path = `${NOTEBOOKS}/${run}-${step}.ipynb`;
+      const there = await this.contents.get(path, { content: false }).catch(() => null);
+      if (!there) {
+        const params = { path: { project, artifact: id } };
+        const answer = this.atelier.rest.GET('/projects/{project}/artifacts/{artifact}/content', {
+          params,
+          parseAs: 'json'
+        });
+        const content: unknown = await unwrap(answer);
+        await this.contents.save(NOTEBOOKS, { type: 'directory' });
+        await this.contents.save(path, { type: 'notebook', format: 'json', content });
+      }
+      await this.commands.execute('docmanager:open', { path });
+    });
+  }
+
+  /** The same where only the step is known. */
+  async openNotebookOf(project: string, run: string, step: string): Promise<void> {
+    await this.tried(async () => {
+      const answer = this.atelier.rest.GET('/projects/{project}/runs/{run}/artifacts', {
+        params: { path: { project, run } }
+      });
+      const found = (await unwrap(answer)).items.find(one => one.step === step && isNotebook(one));
+      if (!found) {
+        throw new Error(this.trans.__('The step has left no notebook.'));
+      }
+      await this.openNotebook(project, found);
+    });
+  }
+
   private async tried<T>(work: () => Promise<T>): Promise<T | undefined> {
     try {
       return await work();
@@ -72,4 +108,9 @@ export class RunActions {
       return undefined;
     }
   }
+}
+
+/** Whether an output is a notebook that was executed. */
+export function isNotebook(artifact: Artifact): boolean {
+  return artifact.type === 'notebook' && artifact.kind === 'file';
 }

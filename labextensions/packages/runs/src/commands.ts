@@ -3,12 +3,14 @@ import { atelierIcon, compareIcon, ContentWidget, runsIcon } from '@atelier/ui';
 import { JupyterFrontEnd } from '@jupyterlab/application';
 import { MainAreaWidget, WidgetTracker } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
+import { notebookIcon } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
-import { RunActions } from './actions';
+import { isNotebook, RunActions } from './actions';
 import { RunModel } from './model/run';
 import { RunsModel } from './model/runs';
 import { CompareView } from './panel/CompareView';
+import { addOutputAction } from './panel/outputActions';
 import { pickRun } from './panel/pickRun';
 import { RunView } from './panel/RunView';
 
@@ -20,6 +22,7 @@ export namespace CommandIDs {
   export const cancel = 'atelier:cancel-run';
   export const again = 'atelier:repeat-run';
   export const openPipeline = 'atelier:open-run-pipeline';
+  export const openNotebook = 'atelier:open-step-notebook';
 }
 
 /** What the commands work with. */
@@ -44,6 +47,7 @@ export function addCommands(context: RunsContext): void {
   addOpen(context);
   addCompare(context);
   addActions(context);
+  addNotebook(context);
 }
 
 function addOpen(context: RunsContext): void {
@@ -115,6 +119,22 @@ function addActions(context: RunsContext): void {
   add(CommandIDs.openPipeline, trans.__('Open Its Pipeline'), run => actions.openPipeline(run));
 }
 
+function addNotebook({ app, trans, atelier, actions }: RunsContext): void {
+  app.commands.addCommand(CommandIDs.openNotebook, {
+    label: trans.__('Open the Executed Notebook'),
+    icon: notebookIcon,
+    describedBy: { args: named(['run', 'step']) },
+    execute: args =>
+      actions.openNotebookOf(String(args.project ?? atelier.project), String(args.run), String(args.step))
+  });
+  addOutputAction({
+    icon: notebookIcon,
+    label: ({ name }) => trans.__('Open %1 as a notebook', name),
+    fits: isNotebook,
+    run: (project, artifact) => void actions.openNotebook(project, artifact)
+  });
+}
+
 async function getRun({ model, atelier }: RunsContext, of: Named): Promise<Run> {
   return (
     model.get(of.run) ?? unwrap(atelier.rest.GET('/projects/{project}/runs/{run}', { params: { path: of } }))
@@ -132,7 +152,7 @@ function hit(app: JupyterFrontEnd): string | undefined {
 }
 
 function named(required: string[]) {
-  const texts = ['project', 'run', 'other'].map(name => [name, { type: 'string' as const }]);
+  const texts = ['project', 'run', 'other', 'step'].map(name => [name, { type: 'string' as const }]);
   return { type: 'object' as const, properties: Object.fromEntries(texts), required };
 }
 

@@ -1,14 +1,16 @@
 import { Problem } from '@atelier/api';
 import { LogView, ResultsView } from '@atelier/runs';
-import { EmptyState, ErrorNotice, IconButton, reasonText } from '@atelier/ui';
-import { closeIcon } from '@jupyterlab/ui-components';
+import { EmptyState, ErrorNotice, IconButton, reasonText, TextButton } from '@atelier/ui';
+import { closeIcon, notebookIcon } from '@jupyterlab/ui-components';
 import React from 'react';
 
 import { useStep } from '../canvas/useStep';
-import { nameOf } from '../document/step';
+import { genericKind, nameOf } from '../document/step';
 import { useSignalValue } from '../model/react';
 import { BottomTab } from '../model/view';
 import { usePanel } from './services';
+
+const OPEN_NOTEBOOK = 'atelier:open-step-notebook'; // a command of the runs
 
 /** What is below the canvas: problems, and the log and the results of the selected step. */
 export function Bottom(): React.JSX.Element | null {
@@ -40,6 +42,7 @@ export function Bottom(): React.JSX.Element | null {
           ))}
         </div>
         <SelectedStep />
+        <ExecutedNotebook />
         <IconButton icon={closeIcon} label={trans.__('Close')} onClick={() => (view.bottomTab = null)} />
       </div>
       <div className="at-Bottom-body" role="tabpanel">
@@ -54,6 +57,27 @@ function SelectedStep(): React.JSX.Element {
   const id = useSignalValue(view.changed, () => view.current);
   const node = id ? view.document.node(id) : undefined;
   return <span className="at-Bottom-step">{node && nameOf(node)}</span>;
+}
+
+/** Opens what a notebook step has left. */
+function ExecutedNotebook(): React.JSX.Element | null {
+  const { view, trans, commands } = usePanel();
+  const id = useSignalValue(view.changed, () => view.current) ?? '';
+  const run = useSignalValue(view.changed, () => view.live?.run ?? null);
+  const step = useStep(view, id);
+  const node = view.document.node(id);
+  if (!run || step?.state !== 'done' || !node || genericKind(node) !== 'notebook') {
+    return null;
+  }
+  return (
+    <TextButton
+      icon={notebookIcon}
+      label={trans.__('Open the notebook')}
+      onClick={() =>
+        void commands.execute(OPEN_NOTEBOOK, { project: run.project, run: run.id, step: step.name })
+      }
+    />
+  );
 }
 
 function Problems(): React.JSX.Element {
