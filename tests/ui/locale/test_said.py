@@ -68,12 +68,18 @@ def test_sentences_in_sentences_and_after_one_another() -> None:
         "The step declares the output 'model' but left nothing at outputs/model (outputs/ is empty).",
         "The control plane answered 500. Try again.",
         "the parameter 'trees' is not right: 0 is less than the minimum of 1.",
+        "'random forest': the parameter 'trees' is not right: 0 is less than the minimum of 1.",
+        "'random forest': the parameter 'trees' is missing. Fill it in.",
+        "name: Field required (and 2 more)",
     )
     assert said[0] == "修订 2 失败：它在 30 秒内没有就绪。它自行结束了。\n修订 1 继续提供服务。"
     assert said[1] == "name: 应为有效的整数"
     assert said[2] == "步骤声明了输出 'model'，但在以下位置没有留下内容：outputs/model (outputs/ is empty)。"
     assert said[3] == "控制平面回应 500。请重试。"
     assert said[4] == "参数 'trees' 不正确：0 小于最小值 1。"
+    assert said[5] == "'random forest': 参数 'trees' 不正确：0 小于最小值 1。"
+    assert said[6] == "'random forest': 缺少参数 'trees'。请填写。"
+    assert said[7] == "name: 此字段必填（还有 2 个）"
 
 
 def test_what_others_said_stays() -> None:

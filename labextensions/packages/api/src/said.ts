@@ -6,11 +6,16 @@ interface Pattern {
   piece: string;
   match: RegExp;
   text: string;
+  /** Whether it names what it is about first, as `placed` knows of any sentence. */
+  placed: boolean;
 }
 
 const SAID = new Set(['message', 'hint']);
 const GAP = /%(\d+)/g;
-const BETWEEN = /(?<=[.?!])\s+(?=\S)/;
+const SENTENCES = /(?<=[.?!])\s+(?=\S)/;
+/** What ends a sentence, or what it is about. */
+const BETWEEN = /(?<=[.?!])\s+(?=\S)|: /;
+const PLACE = /^([^\n]{1,100}?): (.+)$/;
 /** Nobody writes so long a sentence: it is somebody's output. */
 const LONGEST = 4000;
 
@@ -55,10 +60,16 @@ export class Phrases {
     }
     let said = this.known.get(text);
     if (said === undefined) {
-      said = this.whole(text, BETWEEN) ?? this.oneByOne(text) ?? this.whole(text) ?? this.inParts(text);
+      said =
+        this.one(text) ?? this.oneByOne(text) ?? this.placed(text) ?? this.whole(text) ?? this.inLines(text);
       this.known.set(text, said);
     }
     return said;
+  }
+
+  /** One sentence and nothing before or after it. */
+  private one(text: string): string | undefined {
+    return this.whole(text, BETWEEN);
   }
 
   /** One sentence; where what is put in would hold `never`, it is not that one. */
@@ -68,8 +79,8 @@ export class Phrases {
     if (exact !== undefined) {
       return exact;
     }
-    for (const { piece, match, text: template } of this.allPatterns()) {
-      const found = sentence.includes(piece) ? match.exec(sentence) : null;
+    for (const { piece, match, text: template, placed } of this.allPatterns()) {
+      const found = sentence.includes(piece) && !(never && placed) ? match.exec(sentence) : null;
       if (found && !(never && found.slice(1).some(part => never.test(part)))) {
         return template.replace(GAP, (_, number: string) => this.say(found[Number(number)]));
       }
@@ -79,22 +90,23 @@ export class Phrases {
 
   /** Sentences one after another, each of which is known. */
   private oneByOne(text: string): string | undefined {
-    const said = text.split(BETWEEN).map(one => this.whole(one, BETWEEN));
+    const said = text.split(SENTENCES).map(sentence => this.one(sentence) ?? this.placed(sentence));
     return said.every(one => one !== undefined) ? (said as string[]).reduce(joined) : undefined;
   }
 
-  /** Lines, sentences one after another, and what follows the name of a place and a colon. */
-  private inParts(text: string): string {
-    const lines = text.split('\n');
-    if (lines.length > 1) {
-      return lines.map(line => this.say(line)).join('\n');
-    }
-    const sentences = text.split(BETWEEN);
-    if (sentences.length > 1) {
-      return sentences.map(one => this.say(one)).reduce(joined);
-    }
-    const [, place, rest] = /^(.{1,100}?): (.+)$/.exec(text) ?? [];
-    return rest === undefined ? text : `${place}: ${this.say(rest)}`;
+  /** A sentence that is known, after the name of what it is about and a colon. */
+  private placed(text: string): string | undefined {
+    const [, place, rest] = PLACE.exec(text) ?? [];
+    const said = rest && (this.one(rest) ?? this.placed(rest));
+    return said ? `${place}: ${said}` : undefined;
+  }
+
+  /** Lines and sentences as far as they are known. */
+  private inLines(text: string): string {
+    const [parts, join] = text.includes('\n')
+      ? [text.split('\n'), (before: string, after: string) => `${before}\n${after}`]
+      : [text.split(SENTENCES), joined];
+    return parts.length > 1 ? parts.map(part => this.say(part)).reduce(join) : text;
   }
 
   /** Those that say most come first, so that a short one takes nothing from a long one. */
@@ -114,7 +126,8 @@ function patternOf(sentence: string, text: string): Pattern {
   const pieces = sentence.split(/%\d+/);
   const escaped = pieces.map(piece => piece.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
   const piece = pieces.reduce((longest, one) => (one.length > longest.length ? one : longest));
-  return { piece, match: new RegExp(`^${escaped.join('(.*?)')}$`, 's'), text };
+  const match = new RegExp(`^${escaped.join('(.*?)')}$`, 's');
+  return { piece, match, text, placed: /^`?%1`?: /.test(sentence) };
 }
 
 /** Without a space after a mark that has its own. */

@@ -5,7 +5,7 @@ const SAID = new Set(['label', 'category', 'title', 'description', 'group']);
 
 /**
  * A template's texts in the person's language, as far as they are known; names and values stay as they are. How values
- * to choose from are called is put beside them, as `x-ui.labels`.
+ * to choose from are called is put beside them, as Lab's forms have it.
  */
 export function inWords<T>(trans: TranslationBundle, about: T): T {
   if (Array.isArray(about)) {
@@ -21,8 +21,7 @@ export function inWords<T>(trans: TranslationBundle, about: T): T {
   const said: Record<string, unknown> = Object.fromEntries(entries);
   const { enum: choices } = about as { enum?: unknown };
   if (Array.isArray(choices)) {
-    const labels = choices.map(one => (one === '' ? '' : trans.pgettext('choice', String(one))));
-    said['x-ui'] = { ...(said['x-ui'] as object | undefined), labels };
+    said.enumNames = choices.map(one => (one === '' ? '' : trans.pgettext('choice', String(one))));
   }
   return said as T;
 }

@@ -11,6 +11,9 @@ data = Path(os.environ["ATELIER_INPUTS"], "data")
 if data.exists():
     files = [data] if data.is_file() else sorted(file for file in data.rglob("*") if file.is_file())
     given["files"] = {file.name: file.read_text() for file in files}
+variables = {name: value for name, value in os.environ.items() if name.startswith("CONTROL_")}
+if variables:
+    given["variables"] = variables
 text = json.dumps(given, sort_keys=True)
 print(text)
 sys.stdout.flush()

@@ -80,7 +80,6 @@ export function uiOf(schema: JsonObject, canBeVariable = false): UiSchema {
     'ui:options': {
       canBeVariable,
       language: text(hint.language),
-      enumNames: Array.isArray(hint.labels) ? hint.labels.map(String) : undefined,
       picker,
       files: hint.widget === 'file'
     }
