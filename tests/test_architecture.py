@@ -333,6 +333,20 @@ def test_the_tree_names_no_machine() -> None:
 # --- packaging ---
 
 
+def test_colours_are_those_of_lab() -> None:
+    """A theme changes everything: colours come from `--jp-*`, and what is ours (`--at-*`) is made of them."""
+    own = re.compile(r"#[0-9a-f]{3,8}\b|\b(rgba?|hsla?)\(|var\(--(?!jp-|at-)|color: (white|black|gr[ae]y|red)\b")
+    styles = sorted((ROOT / "labextensions" / "packages").glob("*/style/*.css"))
+    assert styles
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in styles
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
+        if own.search(line)
+    ]
+    assert not found, "\n".join(found)
+
+
 def test_versions_agree() -> None:
     main = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     sdk = tomllib.loads((ROOT / "hub/sdk/pyproject.toml").read_text())["project"]

@@ -1,4 +1,4 @@
-"""The other forms of a pipeline, filled in by a person and asserted from what the steps got: files, resources, the pipeline itself."""
+"""The other forms of a pipeline, filled in by a person and asserted from what the steps got."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ async def test_what_the_pipeline_itself_says_reaches_its_steps(lab: Lab) -> None
     await canvas.ready(1)
     await page.locator(".at-RunButton").get_by_role("button").click()
     dialog = page.locator(".jp-Dialog")
-    await expect(dialog.locator('[data-field="country"]').get_by_role("combobox")).to_have_value("Peru")
+    await expect(dialog.locator('[data-field="country"]').get_by_role("textbox")).to_have_value("Peru")
     await dialog.locator('[data-field="year"]').get_by_role("spinbutton").fill("2027")
     await dialog.locator(".jp-mod-accept").click()
     over = page.locator('.at-RunBar[data-state="done"]')

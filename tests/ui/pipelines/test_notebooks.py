@@ -65,4 +65,4 @@ async def test_its_parameters_its_ports_and_what_it_left(lab: Lab) -> None:
     await page.get_by_role("button", name="Open notebook as a notebook").click()
     await expect(shown).to_contain_text("the answer is 63", timeout=30_000)
     assert lab.read(name)["metadata"]["mine"] is True
-    assert lab.errors == []
+    assert all("404" in said for said in lab.errors), lab.errors  # whether there was a copy already

@@ -94,6 +94,24 @@ async def test_a_run_is_seen_as_it_was(lab: Lab) -> None:
     await expect(shown.locator(".at-Step")).to_have_count(8)
 
 
+async def test_a_step_that_is_tried_again_says_so(lab: Lab) -> None:
+    folder = f"canvas-{uuid.uuid4().hex[:8]}"
+    mark = lab.folder / folder / "tried"
+    once = f"mark = pathlib.Path({str(mark)!r})\nif not mark.exists():\n    mark.touch()\n    sys.exit(3)\n"
+    lab.write(f"{folder}/again.py", f"import pathlib, sys\n{once}")
+    retry = {"limit": 1, "causes": ["user"], "delay": 0.1}
+    lab.write(f"{folder}/again.pipeline", pipeline({"again": {"file": "again.py", "retry": retry}}))
+    await lab.run("docmanager:open", {"path": f"{folder}/again.pipeline"})
+    canvas = await Canvas(lab, f"{folder}/again.pipeline").ready(1)
+    run = await canvas.run()
+    await expect(canvas.step("again").locator(".at-Step-retry")).to_have_attribute("title", "Attempt 2")
+    await lab.run("atelier:open-run", {"project": "ada", "run": run})
+    await expect(lab.page.locator(".at-Run-steps")).to_contain_text("Attempt 2")
+    await lab.page.get_by_role("tab", name="Attempts", exact=True).click()
+    await expect(lab.page.locator(".at-Attempt")).to_have_count(2)
+    await expect(lab.page.get_by_text("exit code 3")).to_be_visible()
+
+
 async def test_a_step_that_waits_shows_its_place_in_the_queue(lab: Lab) -> None:
     """Three steps of which each needs all of the machine: one runs, and the others move up."""
     folder = f"canvas-{uuid.uuid4().hex[:8]}"

@@ -98,6 +98,47 @@ async def test_the_palette_explains_a_template(lab: Lab) -> None:
     await expect(dialog.locator(".jp-RenderedMarkdown li", has_text="scaler").first).to_be_visible()
 
 
+async def test_the_palette_is_searched(lab: Lab) -> None:
+    canvas = await open_demo(lab)
+    items = canvas.page.locator(".at-Palette-item")
+    everything = await items.count()
+    await canvas.page.get_by_placeholder("Search templates").fill("boost")
+    await expect(items.filter(has_text="XGBoost")).to_have_count(1)
+    assert 0 < await items.count() < everything
+    await canvas.page.get_by_placeholder("Search templates").fill("no such template")
+    await expect(items).to_have_count(0)
+
+
+async def test_a_frame_selects_several_steps(lab: Lab) -> None:
+    canvas = await open_demo(lab)
+    page = canvas.page
+    one, other = (await canvas.step(name).bounding_box() for name in ("logistic regression", "random forest"))
+    assert one is not None and other is not None
+    await page.keyboard.down("Shift")
+    await page.mouse.move(one["x"] - 8, one["y"] - 8)
+    await page.mouse.down()
+    await page.mouse.move(other["x"] + other["width"] + 8, other["y"] + other["height"] + 8, steps=8)
+    await page.mouse.up()
+    await page.keyboard.up("Shift")
+    await expect(page.locator(".react-flow__node.selected")).to_have_count(2)
+    await page.keyboard.press("Delete")
+    await canvas.ready(6)
+
+
+async def test_commands_are_in_labs_palette(lab: Lab) -> None:
+    page = lab.page
+    await open_demo(lab)
+    await lab.run("apputils:activate-command-palette")
+    box = page.locator(".lm-CommandPalette-input")
+    await box.fill("atelier")
+    found = page.locator(".lm-CommandPalette-item .lm-CommandPalette-itemLabel")
+    for label in ("Arrange Steps", "Run Pipeline…", "Show Runs", "Show Datasets", "Show Services", "Choose Project…"):
+        await expect(found.filter(has_text=label)).to_have_count(1)
+    await box.fill("find a step")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("searchbox", name="Find a step")).to_be_visible()
+
+
 async def test_undo_is_in_labs_edit_menu(lab: Lab) -> None:
     canvas = await open_demo(lab)
     page = canvas.page

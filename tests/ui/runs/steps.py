@@ -8,12 +8,13 @@ from atelier_sdk import Client
 from tests.harness.control_plane import pipeline, submit, wait_for
 
 SHOW = """
-import json, os, pathlib
+import base64, json, os, pathlib
 print("\\x1b[31mred words\\x1b[0m and plain ones")
 for number in range(300):
     print("line", number)
 folder = pathlib.Path(os.environ["ATELIER_RESULTS"])
 folder.joinpath("table.csv").write_text("name,score\\nb,2\\na,10\\nc,0.123456789012\\n")
+folder.joinpath("dots.png").write_bytes(base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAAAAADhZOFXAAAAFElEQVR4nGNgENGwCUip6GGgjAEAXCYRgV9IkiQAAAAASUVORK5CYII="))
 folder.joinpath("page.html").write_text("<h1>Page</h1><script>document.title = parent.location.href</script>")
 views = [
     {"metric_type": "metrics", "title": "Numbers", "metrics": {"accuracy": ACCURACY}},
@@ -21,6 +22,7 @@ views = [
     {"metric_type": "html", "title": "Site", "file": "page.html"},
     {"metric_type": "echart-line", "title": "Curve", "file": "table.csv"},
     {"metric_type": "text", "title": "Words", "text": "plain text"},
+    {"metric_type": "image", "title": "Dots", "file": "dots.png"},
 ]
 folder.joinpath("metric.json").write_text(json.dumps(views))
 """

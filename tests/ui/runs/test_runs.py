@@ -60,6 +60,10 @@ async def test_a_page_shows_log_results_outputs_and_attempts(lab: Lab, tmp_path:
     assert await firsts.all_text_contents() == ["c", "b", "a"]  # as numbers, not as text
     frame = lab.page.locator("iframe.at-Result-frame")
     assert await frame.get_attribute("sandbox") == "allow-scripts"
+    picture = lab.page.get_by_role("img", name="Dots")
+    await expect(picture).to_be_visible()
+    assert await picture.evaluate("image => image.naturalWidth") == 8
+    await expect(lab.page.get_by_role("region", name="Words")).to_contain_text("plain text")
 
     await lab.page.get_by_role("tab", name="Outputs").click()
     async with lab.page.expect_download() as download:

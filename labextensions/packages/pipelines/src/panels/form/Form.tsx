@@ -1,6 +1,6 @@
 import { FormComponent } from '@jupyterlab/ui-components';
 import type { FormProps } from '@rjsf/core';
-import { ErrorSchema, RJSFSchema, UiSchema } from '@rjsf/utils';
+import { englishStringTranslator, ErrorSchema, RJSFSchema, TranslatableString, UiSchema } from '@rjsf/utils';
 import validator from '@rjsf/validator-ajv8';
 import React, { useId, useMemo } from 'react';
 
@@ -61,6 +61,7 @@ export function Form(props: {
       transformErrors={found => translated(trans, found)}
       readonly={props.readOnly}
       translator={translator}
+      translateString={wordOf}
       idPrefix={prefix}
       onChange={event => {
         const after = withTexts(schema, (event.formData ?? {}) as JsonObject);
@@ -71,6 +72,11 @@ export function Form(props: {
       }}
     />
   );
+}
+
+/** What is added to an object of texts is empty, not the words “New Value”. */
+function wordOf(text: TranslatableString, given?: string[]): string {
+  return text === TranslatableString.NewStringDefault ? '' : englishStringTranslator(text, given);
 }
 
 /** A new item of a list of texts is an empty text, not nothing at all. */
