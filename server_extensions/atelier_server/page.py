@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 
 _PAGE = """<!doctype html>
-<html lang="en">
+<html lang="{language}">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -28,13 +28,24 @@ p.hint {{ color: var(--quiet); margin: 0; }}
 <main role="alert">
 <h1>Atelier</h1>
 <p>{message}</p>
-<p class="hint">{hint} This page tries again every ten seconds.</p>
+<p class="hint">{hint} {again}</p>
 </main>
 </body>
 </html>
 """
 
 
-def away_page(message: str, hint: str) -> str:
-    """The page with these two sentences."""
-    return _PAGE.format(message=escape(message), hint=escape(hint))
+_AGAIN = {"en": "This page tries again every ten seconds.", "zh-CN": "此页面每十秒重试一次。"}
+# Nothing of ours in the browser could translate this one, for it comes instead of Lab.
+_AWAY = (
+    "控制平面没有响应；正在运行的内容会继续运行。",
+    "它可能正在重启。在其机器上运行 `atelier status` 可了解更多。",
+)
+
+
+def away_page(message: str, hint: str, *, code: str = "", languages: str = "") -> str:
+    """The page with these two sentences; that the platform is away is said in the browser's language."""
+    language = "zh-CN" if languages.lower().startswith("zh") else "en"
+    if language != "en" and code == "control_plane_away":
+        message, hint = _AWAY
+    return _PAGE.format(message=escape(message), hint=escape(hint), again=_AGAIN[language], language=language)

@@ -136,7 +136,9 @@ class ProxyHandler(OwnerHandler):
         wants_page = "text/html" in self.request.headers.get("Accept", "")
         if wants_page and isinstance(error, AtelierError) and (told := error_body(error)):
             self.set_header("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
-            self.finish(away_page(told[1]["message"], told[1]["hint"]), set_content_type="text/html; charset=UTF-8")
+            languages = self.request.headers.get("Accept-Language", "")
+            said = {name: told[1][name] for name in ("message", "hint", "code")}
+            self.finish(away_page(**said, languages=languages), set_content_type="text/html; charset=UTF-8")
             return
         super().write_error(status_code, **kwargs)
 

@@ -209,6 +209,8 @@ def test_while_the_control_plane_is_away(notebook: Notebook, ada: httpx.Client) 
         page = ada.get("/api/projects/x/artifacts/y/content", headers={"Accept": "text/html,*/*;q=0.8"})
         assert page.status_code == 503 and page.headers["content-type"].startswith("text/html")
         assert "does not answer" in page.text and "script" not in page.headers["content-security-policy"]
+        chinese = {"Accept": "text/html", "Accept-Language": "zh-CN,zh;q=0.9,en;q=0.8"}
+        assert "控制平面没有响应" in ada.get("/api/me", headers=chinese).text
         info = ada.get("/info").json()
         assert info["user"] == "ada" and info["control_plane"]["state"] == "away" and info["control_plane"]["hint"]
     finally:

@@ -132,6 +132,7 @@ async def test_a_step_that_waits_shows_its_place_in_the_queue(lab: Lab) -> None:
         await expect(places).to_have_count(2, timeout=60_000)
         assert sorted(await places.all_text_contents()) == ["1/2", "2/2"]
         await expect(canvas.page.get_by_role("img", name="Place 1 of 2 in the queue of local")).to_be_visible()
+        await expect(canvas.page.locator(".at-Step-why").first).to_contain_text("of this machine is in use")
     finally:
         go.touch()  # whatever became of it, others need the machine
     await expect(canvas.page.locator('.at-RunBar[data-state="done"]')).to_be_visible(timeout=60_000)
