@@ -34,7 +34,7 @@ _SAYS = (
     "spawner/atelier_spawner/local/*.py",
     "spawner/atelier_spawner/kubernetes/*.py",
 )
-_SILENT = re.compile(r"/(diagnosis|runtime_image|openapi|election|template|cli)\.py$")
+_SILENT = re.compile(r"/(diagnosis|runtime_image|openapi|election|template|cli|page)\.py$")
 # A whole sentence, or one that ends with what was put in.
 _SENTENCE = re.compile(r"[.?!]\)?$|[:.,]\s?%\d+$|\bmore\)$")
 _NONE = re.compile(r"%[sdrg]\b|%\.\d|^[<|\[]|^https?:|; (charset|default-src)")

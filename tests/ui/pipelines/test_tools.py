@@ -102,17 +102,18 @@ async def test_the_palette_is_searched(lab: Lab) -> None:
     canvas = await open_demo(lab)
     items = canvas.page.locator(".at-Palette-item")
     everything = await items.count()
-    await canvas.page.get_by_placeholder("Search templates").fill("boost")
+    box = canvas.page.get_by_role("region", name="Templates").locator("input")
+    await box.fill("boost")
     await expect(items.filter(has_text="XGBoost")).to_have_count(1)
     assert 0 < await items.count() < everything
-    await canvas.page.get_by_placeholder("Search templates").fill("no such template")
+    await box.fill("no such template")
     await expect(items).to_have_count(0)
 
 
 async def test_a_frame_selects_several_steps(lab: Lab) -> None:
     canvas = await open_demo(lab)
     page = canvas.page
-    one, other = (await canvas.step(name).bounding_box() for name in ("logistic regression", "random forest"))
+    one, other = [await canvas.step(name).bounding_box() for name in ("logistic regression", "random forest")]
     assert one is not None and other is not None
     await page.keyboard.down("Shift")
     await page.mouse.move(one["x"] - 8, one["y"] - 8)
@@ -128,8 +129,8 @@ async def test_a_frame_selects_several_steps(lab: Lab) -> None:
 async def test_commands_are_in_labs_palette(lab: Lab) -> None:
     page = lab.page
     await open_demo(lab)
-    await lab.run("apputils:activate-command-palette")
-    box = page.locator(".lm-CommandPalette-input")
+    await page.keyboard.press("Control+Shift+c")
+    box = page.locator(".lm-CommandPalette-input:visible")
     await box.fill("atelier")
     found = page.locator(".lm-CommandPalette-item .lm-CommandPalette-itemLabel")
     for label in ("Arrange Steps", "Run Pipeline…", "Show Runs", "Show Datasets", "Show Services", "Choose Project…"):
