@@ -155,6 +155,31 @@ async def test_a_file_of_the_workspace_and_an_address(lab: Lab) -> None:
     await expect(lab.page.get_by_text("Kept elsewhere")).to_be_visible(timeout=SLOW)
 
 
+async def test_a_dataset_grows_by_versions_and_loses_one(lab: Lab) -> None:
+    page = lab.page
+    lab.write("data/grows.csv", "a,b\n1,2\n")
+    dialog = await ask(lab, "A file or folder of the workspace")
+    await dialog.get_by_label("Path in the workspace").fill("data/grows.csv")
+    name = await register(dialog)
+    rows = page.locator(".at-Look .at-Table tbody tr")
+    await expect(rows).to_have_count(1, timeout=SLOW)
+    lab.write("data/grows.csv", "a,b\n1,2\n3,4\n")
+    await page.get_by_role("button", name="New version…").click()
+    await dialog.get_by_label("A file or folder of the workspace").check()
+    await dialog.get_by_label("Path in the workspace").fill("data/grows.csv")
+    await dialog.get_by_role("button", name="Register").click()
+    versions = page.get_by_role("grid", name="Versions").get_by_role("row")
+    await expect(versions).to_have_count(2, timeout=SLOW)
+    await versions.filter(has_text="Version 2").click()
+    await expect(rows).to_have_count(2, timeout=SLOW)
+    await versions.filter(has_text="Version 1").click()
+    await expect(rows).to_have_count(1, timeout=SLOW)  # what was registered stays as it was
+    await page.get_by_role("button", name="Delete version…").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    await expect(versions).to_have_count(1, timeout=SLOW)
+    assert [one.number for one in lab.client.datasets.versions("ada", name)] == [2]
+
+
 async def test_a_name_that_is_refused_says_why(lab: Lab) -> None:
     lab.write("data/small.csv", "a,b\n1,2\n")
     dialog = await ask(lab, "A file or folder of the workspace")
