@@ -109,7 +109,7 @@ async def test_a_step_that_is_tried_again_says_so(lab: Lab) -> None:
     await expect(lab.page.locator(".at-Run-steps")).to_contain_text("Attempt 2")
     await lab.page.get_by_role("tab", name="Attempts", exact=True).click()
     await expect(lab.page.locator(".at-Attempt")).to_have_count(2)
-    await expect(lab.page.get_by_text("exit code 3")).to_be_visible()
+    await expect(lab.page.get_by_text("exit code 3", exact=True)).to_be_visible()
 
 
 async def test_a_step_that_waits_shows_its_place_in_the_queue(lab: Lab) -> None:

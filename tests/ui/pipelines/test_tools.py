@@ -130,12 +130,14 @@ async def test_commands_are_in_labs_palette(lab: Lab) -> None:
     page = lab.page
     await open_demo(lab)
     await page.keyboard.press("Control+Shift+c")
-    box = page.locator(".lm-CommandPalette-input:visible")
-    await box.fill("atelier")
-    found = page.locator(".lm-CommandPalette-item .lm-CommandPalette-itemLabel")
+    palette = page.locator(".jp-ModalCommandPalette:not(.lm-mod-hidden)")
+    await expect(palette).to_be_visible()
+    await page.keyboard.type("atelier")
+    found = palette.locator(".lm-CommandPalette-itemLabel")
     for label in ("Arrange Steps", "Run Pipeline…", "Show Runs", "Show Datasets", "Show Services", "Choose Project…"):
         await expect(found.filter(has_text=label)).to_have_count(1)
-    await box.fill("find a step")
+    await page.keyboard.press("Control+a")
+    await page.keyboard.type("find a step")
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("searchbox", name="Find a step")).to_be_visible()
 

@@ -156,10 +156,10 @@ async def test_stopped_and_started_again(lab: Lab, served: str) -> None:
 
 
 async def fall_asleep(lab: Lab, service: str) -> None:
-    """Let it sleep when nobody asks for a second, and wait until it does."""
+    """Let it sleep when nobody asks for some seconds, and wait until it does."""
     services = lab.client.services
     definition = {"name": service, "model": f"models:/{service}/1", "grace": 1, "replicas": {"min": 0, "max": 1}}
-    services.deploy("ada", {**definition, "scale": {"idle": 1, "steady": 1}})
+    services.deploy("ada", {**definition, "scale": {"idle": 8, "steady": 1}})
     for _ in range(600):
         if services.get("ada", service).sleeping:
             return
@@ -180,7 +180,8 @@ async def test_one_that_sleeps_is_calm_about_it(lab: Lab, served: str) -> None:
     await expect(head.locator(".at-StateBadge")).to_have_text("Asleep")
     await expect(head).to_contain_text("the next request wakes it")
     await head.get_by_role("button", name="Wake up").click()
-    await expect(head.locator(".at-StateBadge.at-mod-on")).to_have_text("Running", timeout=VERY_SLOW)
+    await expect(head.locator(".at-mod-asleep")).to_have_count(0)
+    await expect(head.get_by_role("button", name="Stop…")).to_be_visible()
 
 
 async def test_drift_is_kept_on_purpose_and_then_seen(lab: Lab, model: str) -> None:

@@ -52,16 +52,18 @@ function OutputRow({ project, artifact }: { project: string; artifact: Artifact 
       <td>{artifact.type || artifact.kind}</td>
       <td className="at-mod-number">{bytesText(artifact.size)}</td>
       <td>
-        <a
-          className="at-IconLink"
-          href={contentUrl(project, artifact)}
-          download={`${artifact.step}-${artifact.name}${artifact.kind === 'folder' ? '.tar' : ''}`}
-          aria-label={label}
-          title={label}
-        >
-          <downloadIcon.react tag="span" aria-hidden="true" />
-        </a>
-        <OutputActions project={project} artifact={artifact} />
+        <span className="at-Line">
+          <a
+            className="at-IconLink"
+            href={contentUrl(project, artifact)}
+            download={`${artifact.step}-${artifact.name}${artifact.kind === 'folder' ? '.tar' : ''}`}
+            aria-label={label}
+            title={label}
+          >
+            <downloadIcon.react tag="span" aria-hidden="true" />
+          </a>
+          <OutputActions project={project} artifact={artifact} />
+        </span>
       </td>
     </tr>
   );
