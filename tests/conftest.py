@@ -18,6 +18,10 @@ __all__ = ["cluster"]
 _LONGEST = ("ui", "atelier_hub/serving", "atelier_hub", "atelier_templates", "e2e", "contract", "atelier_cli/platform")
 
 
+# Files there share no server that takes long to start.
+_BY_FILE = ("contract", "atelier_spawner/kubernetes")
+
+
 class ByFolder(LoadScopeScheduling):
     """Tests of one folder share servers, so they stay in one process."""
 
@@ -26,8 +30,11 @@ class ByFolder(LoadScopeScheduling):
 
 
 def place(nodeid: str) -> str:
-    """The folder below `tests`; all stories in a browser share one platform."""
-    folder = nodeid.split("::", maxsplit=1)[0].rpartition("/")[0].removeprefix("tests").lstrip("/")
+    """The folder below `tests`, or the file; all stories in a browser share one platform."""
+    file = nodeid.split("::", maxsplit=1)[0].removeprefix("tests/")
+    folder = file.rpartition("/")[0]
+    if folder in _BY_FILE:
+        return file
     return "ui" if folder.split("/")[0] == "ui" else folder
 
 
