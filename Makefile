@@ -1,6 +1,7 @@
 # make up            start the platform on this machine, run the demo, print the address
 # make test          everything that needs neither root nor a cluster
 # make test-cluster  as root: build and start a Kubernetes, run the rest
+unexport PYTHONDONTWRITEBYTECODE  # hundreds of processes start, all of the same sources
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:

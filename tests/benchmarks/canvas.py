@@ -137,7 +137,9 @@ async def _run(page: Page, installed: Installation) -> list[float]:
     await page.locator(".jp-Dialog .jp-mod-accept").click()
     bar = page.locator(".at-RunBar")
     run = str(await bar.get_attribute("data-run"))
-    await page.evaluate("() => { window.statusWaits.length = 0; }")  # the first picture of the run is not one change
+    # The first picture of the run, which shows all its steps, is not one change.
+    await page.wait_for_function("() => window.statusWaits.length > 0")
+    await page.evaluate("() => { window.statusWaits.length = 0; window.heardAt = undefined; }")
     await page.wait_for_function("count => window.statusWaits.length >= count", arg=CHANGES)
     waits = await page.evaluate("() => window.statusWaits")
     found = credentials.load(installed.data.parent / "credentials.json")
