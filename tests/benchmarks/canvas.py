@@ -47,17 +47,22 @@ DRAG = """async node => {
   return moved.x === box.x && moved.y === box.y ? null : waits;
 }"""
 
-# From the event of a step, as it comes off the websocket, to the picture that shows it.
-HEAR = """window.WebSocket = class extends window.WebSocket {
-  constructor(...all) {
-    super(...all);
-    this.addEventListener('message', ({ data }) => {
-      if (/"subject_kind": ?"step"/.test(String(data))) {
-        window.heardAt ??= performance.now();
-      }
-    });
-  }
-};"""
+# From the event that moves a step into another state, as it comes off the websocket, to the picture that shows it.
+HEAR = """{
+  const states = new Map();
+  window.WebSocket = class extends window.WebSocket {
+    constructor(...all) {
+      super(...all);
+      this.addEventListener('message', ({ data }) => {
+        const { event } = JSON.parse(String(data));
+        if (event?.subject_kind === 'step' && event.data.state !== states.get(event.subject)) {
+          states.set(event.subject, event.data.state);
+          window.heardAt ??= performance.now();
+        }
+      });
+    }
+  };
+}"""
 WATCH = """() => {
   window.statusWaits = [];
   const frame = () => new Promise(done => requestAnimationFrame(() => setTimeout(done)));
