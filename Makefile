@@ -1,6 +1,7 @@
 # make up            start the platform on this machine, run the demo, print the address
 # make test          everything that needs neither root nor a cluster
 # make test-cluster  as root: build and start a Kubernetes, run the rest
+unexport PYTHONDONTWRITEBYTECODE  # hundreds of processes start, all of the same sources
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
@@ -15,7 +16,8 @@ LAB := server_extensions/atelier_server/labextension/package.json
 LAB_SOURCES := $(shell find labextensions -name node_modules -prune -o -name lib -prune -o -type f \
   ! -name schema.ts ! -name '*.tsbuildinfo' ! -path '*/.yarn/*' -print)
 PYTEST := $(BIN)/python -m pytest $(PYTEST_ARGS)
-PROCESSES ?= 2
+PROCESSES ?= 3
+PARALLEL := -n $(PROCESSES) --dist loadscope --no-loadscope-reorder
 
 .PHONY: help up down venv wheel test lint test-cluster test-heavy cluster-up cluster-down bench lock clean
 
@@ -87,14 +89,14 @@ lint: $(READY) ## ruff and mypy (import contracts are in tests/test_architecture
 
 test: lint ## everything that needs neither root nor a cluster
 	@$(BIN)/python -m tests.harness.apt
-	$(PYTEST) -n $(PROCESSES) --dist loadscope --no-loadscope-reorder -m "not cluster and not root and not heavy"
+	$(PYTEST) $(PARALLEL) -m "not cluster and not root and not heavy"
 
 test-cluster: $(READY) ## as root: start a Kubernetes and run what needs it, and what needs root
 	@if [ "$$(id -u)" != 0 ]; then echo "make test-cluster needs root: it starts containers and other people's processes." >&2; exit 1; fi
 	$(BIN)/python -m tests.harness.apt
 	if [ -z "$${ATELIER_TEST_KUBECONFIG:-}" ]; then $(BIN)/python -m tests.harness.cluster up; fi
-	$(PYTEST) tests/contract --backend kubernetes
-	$(PYTEST) -m "(cluster or root) and not heavy"
+	$(PYTEST) $(PARALLEL) -m "(cluster or root) and not alone and not heavy"
+	$(PYTEST) -m "alone"
 
 test-heavy: $(READY) ## PyTorch and TensorFlow: gigabytes of downloads
 	@$(PYTEST) -m heavy

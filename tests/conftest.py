@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,8 +15,25 @@ from tests.harness.postgres import Postgres
 
 __all__ = ["cluster"]
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as of a shell's background job; children would inherit that
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 # Begun first when several processes run the tests, so that none of them is left with a long one at the end.
-_LONGEST = ("ui", "atelier_hub/serving", "atelier_hub", "atelier_templates", "e2e", "contract", "atelier_cli/platform")
+_LONGEST = (
+    "ui",
+    "atelier_cli/platform",
+    "atelier_hub/serving",
+    "e2e",
+    "atelier_hub/engine",
+    "atelier_hub",
+    "atelier_server",
+    "atelier_templates",
+    "faults",
+    "atelier_hub/tracking",
+    "atelier_gateway",
+)
+# Files there share no server that takes long to start.
+_BY_FILE = ("contract", "atelier_spawner/kubernetes")
 
 
 class ByFolder(LoadScopeScheduling):
@@ -26,8 +44,11 @@ class ByFolder(LoadScopeScheduling):
 
 
 def place(nodeid: str) -> str:
-    """The folder below `tests`; all stories in a browser share one platform."""
-    folder = nodeid.split("::", maxsplit=1)[0].rpartition("/")[0].removeprefix("tests").lstrip("/")
+    """The folder below `tests`, or the file; all stories in a browser share one platform."""
+    file = nodeid.split("::", maxsplit=1)[0].removeprefix("tests/")
+    folder = file.rpartition("/")[0]
+    if folder in _BY_FILE:
+        return file
     return "ui" if folder.split("/")[0] == "ui" else folder
 
 

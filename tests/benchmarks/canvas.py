@@ -47,17 +47,22 @@ DRAG = """async node => {
   return moved.x === box.x && moved.y === box.y ? null : waits;
 }"""
 
-# From the event of a step, as it comes off the websocket, to the picture that shows it.
-HEAR = """window.WebSocket = class extends window.WebSocket {
-  constructor(...all) {
-    super(...all);
-    this.addEventListener('message', ({ data }) => {
-      if (/"subject_kind": ?"step"/.test(String(data))) {
-        window.heardAt ??= performance.now();
-      }
-    });
-  }
-};"""
+# From the event that moves a step into another state, as it comes off the websocket, to the picture that shows it.
+HEAR = """{
+  const states = new Map();
+  window.WebSocket = class extends window.WebSocket {
+    constructor(...all) {
+      super(...all);
+      this.addEventListener('message', ({ data }) => {
+        const { event } = JSON.parse(String(data));
+        if (event?.subject_kind === 'step' && event.data.state !== states.get(event.subject)) {
+          states.set(event.subject, event.data.state);
+          window.heardAt ??= performance.now();
+        }
+      });
+    }
+  };
+}"""
 WATCH = """() => {
   window.statusWaits = [];
   const frame = () => new Promise(done => requestAnimationFrame(() => setTimeout(done)));
@@ -137,7 +142,9 @@ async def _run(page: Page, installed: Installation) -> list[float]:
     await page.locator(".jp-Dialog .jp-mod-accept").click()
     bar = page.locator(".at-RunBar")
     run = str(await bar.get_attribute("data-run"))
-    await page.evaluate("() => { window.statusWaits.length = 0; }")  # the first picture of the run is not one change
+    # The first picture of the run, which shows all its steps, is not one change.
+    await page.wait_for_function("() => window.statusWaits.length > 0")
+    await page.evaluate("() => { window.statusWaits.length = 0; window.heardAt = undefined; }")
     await page.wait_for_function("count => window.statusWaits.length >= count", arg=CHANGES)
     waits = await page.evaluate("() => window.statusWaits")
     found = credentials.load(installed.data.parent / "credentials.json")

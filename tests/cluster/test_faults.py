@@ -19,6 +19,7 @@ from .manifests import ended, main_state, place, pod, ready
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240)]
 
 
+@pytest.mark.alone
 def test_pods_survive_the_api_server(cluster: Cluster, namespace: str, busybox_image: str) -> None:
     cluster.apply(*place(namespace, pod("steady", busybox_image, "sleep 600")))
     before = cluster.wait_pod(namespace, "steady", ready)
@@ -29,6 +30,7 @@ def test_pods_survive_the_api_server(cluster: Cluster, namespace: str, busybox_i
     assert same(before) == same(after)
 
 
+@pytest.mark.alone
 def test_watch_from_before_gets_410(cluster: Cluster) -> None:
     faults = cluster.faults
     with contextlib.closing(Api()) as api:
@@ -59,6 +61,7 @@ def test_killed_process_in_a_pod(cluster: Cluster, namespace: str, busybox_image
     assert (state["exitCode"], state["reason"]) == (137, "Error")
 
 
+@pytest.mark.alone
 def test_pod_that_ends_while_the_kubelet_is_dead(cluster: Cluster, namespace: str, busybox_image: str) -> None:
     cluster.apply(*place(namespace, pod("alone", busybox_image, "sleep 3; exit 7")))
     cluster.wait_pod(namespace, "alone", ready)

@@ -1,4 +1,4 @@
-"""One suite for every back end: `pytest tests/contract --backend NAME`."""
+"""One suite for every back end: `pytest tests/contract -k NAME`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.engine import Engine
+from tests.contract.engine_kubernetes import make_engine
 from tests.contract.engine_local import LocalEngine
 from tests.harness.attempt_api import AttemptApi
 from tests.harness.cluster.fixtures import cluster
@@ -20,17 +21,6 @@ __all__ = ["cluster"]
 
 
 _numbers = itertools.count()
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--backend", default="local", choices=("local", "kubernetes"), help="back end under contract")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """On a cluster these are cluster tests."""
-    for item in items:
-        if config.getoption("backend", "local") == "kubernetes" and Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.cluster)
 
 
 @pytest.fixture(scope="session")
@@ -59,19 +49,15 @@ def attempt_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AttemptApi
     api.stop()
 
 
-@pytest.fixture
+@pytest.fixture(params=["local", pytest.param("kubernetes", marks=pytest.mark.cluster)])
 async def engine(request: pytest.FixtureRequest) -> AsyncIterator[Engine]:
     """The engine under test; what a test made is stopped after it."""
-    found = _engine(request)
+    found = _local(request) if request.param == "local" else make_engine(request)
     yield found
     await found.clean()
 
 
-def _engine(request: pytest.FixtureRequest) -> Engine:
-    if request.config.getoption("backend", "local") == "kubernetes":
-        from tests.contract.engine_kubernetes import make_engine
-
-        return make_engine(request)
+def _local(request: pytest.FixtureRequest) -> LocalEngine:
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     api, cache = request.getfixturevalue("attempt_api"), request.getfixturevalue("contract_cache")
     data = cache.parent / f"data-{next(_numbers)}"

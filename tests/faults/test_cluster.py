@@ -87,6 +87,7 @@ def test_the_demo_ends_with_the_same_numbers(plane: ControlPlane, kills: int, tm
     say(f"\n{times} demos in pods with the control plane killed {strikes} times: all done, same numbers")
 
 
+@pytest.mark.alone
 def test_a_killed_kubelet_loses_nothing(campaign: Campaign, cluster: Cluster, say):
     def strike() -> None:
         with cluster.faults.kubelet_down():
@@ -96,6 +97,7 @@ def test_a_killed_kubelet_loses_nothing(campaign: Campaign, cluster: Cluster, sa
     settle(campaign, "kubelet killed", say)
 
 
+@pytest.mark.alone
 def test_an_api_server_that_is_away_for_a_minute_loses_nothing(campaign: Campaign, cluster: Cluster, say):
     def strike() -> None:
         with cluster.faults.apiserver_down():
@@ -105,6 +107,7 @@ def test_an_api_server_that_is_away_for_a_minute_loses_nothing(campaign: Campaig
     settle(campaign, "API server away for 60 s", say)
 
 
+@pytest.mark.alone
 def test_a_watch_that_expired_loses_nothing(campaign: Campaign, cluster: Cluster, say):
     campaign.hit(1, cluster.faults.expire_watches, seed=5, longest=4)
     settle(campaign, "watches expired (410)", say)

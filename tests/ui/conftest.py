@@ -133,7 +133,10 @@ def served(client: Client, model: str, room: None) -> str:
 async def window(platform: Installation, chromium: Browser, signed_in: Path) -> AsyncIterator[BrowserContext]:
     """A browser window of Ada's, with one cache for all tests; its size is that of a small laptop."""
     opened = await chromium.new_context(
-        base_url=platform.url, storage_state=signed_in, viewport={"width": 1280, "height": 800}
+        base_url=platform.url,
+        storage_state=signed_in,
+        viewport={"width": 1280, "height": 800},
+        reduced_motion="reduce",  # what turns keeps the processor busy
     )
     opened.set_default_timeout(20_000)
     await opened.add_init_script(EXPOSE)

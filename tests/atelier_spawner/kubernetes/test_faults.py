@@ -24,7 +24,7 @@ from tests.atelier_spawner.kubernetes.test_cluster import SHELL, final, until
 
 pytestmark = pytest.mark.cluster
 
-OUTAGE = 60
+OUTAGE = 20  # a whole minute is tests/faults/test_cluster.py's
 
 
 def marking(rig: Rig, then: str = "", **changes: Any) -> WorkloadSpec:
@@ -102,6 +102,7 @@ async def test_watches_that_expire_lose_nothing(rig: Rig) -> None:
             assert (await told(seen, spec.id)).state is State.DONE
 
 
+@pytest.mark.alone
 async def test_a_watch_that_really_expired(rig: Rig) -> None:
     backend = await rig.open()
     spec = marking(rig, "sleep 15")
@@ -113,6 +114,7 @@ async def test_a_watch_that_really_expired(rig: Rig) -> None:
     assert rig.server.marks(f"{spec.id}-main-0") == 1
 
 
+@pytest.mark.alone
 async def test_the_api_server_is_away(rig: Rig) -> None:
     backend = await rig.open()
     spec, late = marking(rig, f"sleep {OUTAGE // 2}"), marking(rig)
@@ -135,6 +137,7 @@ async def test_the_api_server_is_away(rig: Rig) -> None:
     assert [rig.server.marks(f"{each.id}-main-0") for each in (spec, late)] == [1, 1]
 
 
+@pytest.mark.alone
 async def test_the_kubelet_is_killed_and_comes_back(rig: Rig) -> None:
     backend = await rig.open()
     spec = marking(rig, "sleep 8")
@@ -147,6 +150,7 @@ async def test_the_kubelet_is_killed_and_comes_back(rig: Rig) -> None:
     assert rig.server.marks(f"{spec.id}-main-0") == 1
 
 
+@pytest.mark.alone
 async def test_a_lost_node(rig: Rig) -> None:
     """Nobody reports for the node any more: its work is lost, and stopping it does not wait for ever."""
     backend = await rig.open(toleration_seconds=1, stop_seconds=5)

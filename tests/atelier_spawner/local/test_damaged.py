@@ -17,7 +17,14 @@ from atelier_spawner.local.attempt import Attempt, known
 from tests.atelier_spawner.local.conftest import NewEngine
 from tests.contract.engine_local import LocalEngine
 
-REMOVE = "import shutil\nshutil.rmtree(os.path.dirname(os.environ['TMPDIR']) + {up!r})\nmark(ID)\n"
+# Until nothing is left: a file that the shim writes meanwhile comes after the folder was read.
+REMOVE = """
+import shutil
+folder = os.path.realpath(os.path.dirname(os.environ["TMPDIR"]) + {up!r})
+while os.path.exists(folder):
+    shutil.rmtree(folder, ignore_errors=True)
+mark(ID)
+"""
 
 
 @pytest.fixture

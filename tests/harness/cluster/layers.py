@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import io
 import json
@@ -31,20 +32,22 @@ class Layer:
 
 
 def made_once(recipe: object, make: Callable[[Path], None]) -> Layer:
-    """The layer of a recipe: from the store, or made now by `make(tar_path)`."""
+    """The layer of a recipe: from the store, or made now by `make(tar_path)`; who else wants it meanwhile waits."""
     key = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
     note = RECIPES / f"{key}.json"
-    if note.exists():
-        layer = Layer(**json.loads(note.read_text()))
-        if layer.path.exists():
-            return layer
     RECIPES.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=IMAGES) as work:
-        tar = Path(work) / "layer.tar"
-        make(tar)
-        layer = store(tar)
-    note.write_text(json.dumps(asdict(layer)))
-    return layer
+    with note.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if note.exists():
+            layer = Layer(**json.loads(note.read_text()))
+            if layer.path.exists():
+                return layer
+        with tempfile.TemporaryDirectory(dir=IMAGES) as work:
+            tar = Path(work) / "layer.tar"
+            make(tar)
+            layer = store(tar)
+        note.write_text(json.dumps(asdict(layer)))
+        return layer
 
 
 def store(tar: Path) -> Layer:

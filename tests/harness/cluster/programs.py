@@ -101,6 +101,7 @@ def compile_program(program: Program) -> None:
     )  # fmt: skip
     partial = program.target.with_name(f".{program.target.name}.part")
     run(
+        "nice", "-n", "10",
         "go", "build", "-trimpath", "-ldflags", _link_flags(program), "-o", partial, program.package,
         cwd=work, env=environment, timeout=3600,
     )  # fmt: skip
