@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from atelier_sdk import Client
-from tests.atelier_hub.tracking.conftest import Platform
+from tests.harness.tracking import Platform
 
 QUICKSTART = """
 import json, pathlib

@@ -9,8 +9,8 @@ through the gateway only, which swaps their token for an account `level@workspac
   or language models, or run jobs;
 - is in its own workspace, whatever the request says;
 - neither calls a version `production` nor removes registered models: Atelier asks first who approved, and who uses it;
-- writes none of Atelier's own tags. All members of a project share one account, so the gateway says who it is (`ACTOR`),
-  and what they register is marked with that name.
+- writes none of Atelier's own tags. All members of a project share one account, so the gateway says who it is
+  (`ACTOR`), and what they register is marked with that name.
 """
 
 from __future__ import annotations

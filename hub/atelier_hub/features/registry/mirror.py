@@ -213,8 +213,9 @@ class Mirror:
             was, number = here.get(alias, NO_ALIAS), there.get(alias)
             if was.number != number:
                 who = _who_named(notes.get(f"{TAG}alias.{alias}", ""), number)
+                row = AliasRow(project=project, model=name, alias=alias, set_by=who)
                 with self._db.write() as session:
-                    self._take_alias(session, AliasRow(project=project, model=name, alias=alias, set_by=who), number, was)
+                    self._take_alias(session, row, number, was)
 
     @staticmethod
     def _take_alias(session: Session, given: AliasRow, number: int | None, was: NamedAlias) -> None:
