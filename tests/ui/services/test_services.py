@@ -30,6 +30,7 @@ async def test_deployed_from_the_model_and_asked(lab: Lab, model: str) -> None:
     await page.get_by_role("button", name="Deploy…").click()
     dialog = page.get_by_role("dialog")
     await expect(dialog).to_contain_text("This version is not approved")
+    await expect(dialog.get_by_label("Served by")).to_have_count(0)  # there is no cluster for servers of others
     await dialog.get_by_label("Name").fill(name)
     await dialog.get_by_role("button", name="Deploy", exact=True).click()
     await expect(dialog.locator(".at-Progress")).to_contain_text("Revision 1")
