@@ -21,7 +21,7 @@ from tests.harness import tracking
 from tests.harness.cluster.fixtures import Cluster, cluster
 from tests.harness.cluster.platform import emptied, plane_options
 from tests.harness.control_plane import ControlPlane, environment_cache, pipeline, submit, wait_for
-from tests.harness.hub import TestHub
+from tests.harness.hub import TestHub, free_port
 from tests.harness.tracking import Platform
 
 __all__ = ["cluster"]
@@ -142,8 +142,11 @@ def plane(tmp_path_factory: pytest.TempPathFactory, hub: TestHub) -> Iterator[Co
 def cluster_platform(tmp_path_factory: pytest.TempPathFactory, hub: TestHub, cluster: Cluster) -> Iterator[Platform]:
     """All of the platform, with pods for its steps and services."""
     with emptied(cluster, _PREFIX):
-        options = plane_options(cluster, _PREFIX)
-        with tracking.running(tmp_path_factory.mktemp("e2e-cluster"), hub, **options) as platform:
+        host, port = cluster.advertise_host or "127.0.0.1", free_port()
+        way = {"mlflow_url": f"http://{host}:{port}{tracking.GATEWAY}/mlflow", "platform_ports": [port]}
+        options = plane_options(cluster, _PREFIX, **way)
+        folder = tmp_path_factory.mktemp("e2e-cluster")
+        with tracking.running(folder, hub, gateway_binds=[f"{host}:{port}"], **options) as platform:
             yield platform
 
 

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from tests.harness.hub import TestHub, free_port
 from tests.harness.mlflow import MlflowServer
 
 _numbers = itertools.count(1)
-_GATEWAY = "/services/atelier-gateway"
+GATEWAY = "/services/atelier-gateway"
 SECONDS = 60.0
 
 
@@ -54,7 +54,7 @@ class Platform:
     @property
     def tracking_uri(self) -> str:
         """What people set as MLFLOW_TRACKING_URI."""
-        return f"{self.gateway_url}{_GATEWAY}/mlflow"
+        return f"{self.gateway_url}{GATEWAY}/mlflow"
 
     def person(self, groups: tuple[str, ...] = ()) -> Member:
         """Somebody new, who was here once."""
@@ -92,7 +92,9 @@ class Platform:
 
 
 @contextmanager
-def running(folder: Path, hub: TestHub, **plane_options: Any) -> Iterator[Platform]:
+def running(
+    folder: Path, hub: TestHub, *, gateway_binds: Sequence[str] = (), **plane_options: Any
+) -> Iterator[Platform]:
     """All of them, the control plane with these options."""
     mlflow = MlflowServer(folder / "mlflow").start()
     secret, password, port = folder / "gateway-secret", folder / "mlflow-password", free_port()
@@ -108,7 +110,7 @@ def running(folder: Path, hub: TestHub, **plane_options: Any) -> Iterator[Platfo
         **plane_options,
     )
     plane.start()
-    gateway = _start_gateway(folder, port, plane, secret)
+    gateway = _start_gateway(folder, port, plane, secret, gateway_binds)
     try:
         yield Platform(hub, mlflow, plane, f"http://127.0.0.1:{port}", gateway, secret.read_text(), folder)
     finally:
@@ -118,9 +120,12 @@ def running(folder: Path, hub: TestHub, **plane_options: Any) -> Iterator[Platfo
         mlflow.stop()
 
 
-def _start_gateway(folder: Path, port: int, plane: ControlPlane, secret: Path) -> subprocess.Popen[bytes]:
+def _start_gateway(
+    folder: Path, port: int, plane: ControlPlane, secret: Path, binds: Sequence[str]
+) -> subprocess.Popen[bytes]:
     settings: dict[str, Any] = {
         "port": port,
+        "extra_binds": list(binds),
         "data_dir": str(folder / "gateway"),
         "control_plane_url": f"{plane.url}/api",
         "secret_file": str(secret),
@@ -133,7 +138,7 @@ def _start_gateway(folder: Path, port: int, plane: ControlPlane, secret: Path) -
     until = time.monotonic() + SECONDS
     while time.monotonic() < until and process.poll() is None:
         try:
-            if httpx.get(f"http://127.0.0.1:{port}{_GATEWAY}/health", timeout=2).status_code == 200:
+            if httpx.get(f"http://127.0.0.1:{port}{GATEWAY}/health", timeout=2).status_code == 200:
                 return process
         except httpx.HTTPError:
             time.sleep(0.1)
