@@ -140,14 +140,7 @@ def choose_ports(settings: Settings, *, running: bool = False) -> Settings:
     While something is `running`, what was chosen stays: it is taken by ourselves.
     """
     chosen: dict[str, Any] = {}
-    for name in (
-        "hub_port",
-        "proxy_api_port",
-        "control_plane_port",
-        "gateway_port",
-        "gateway_pods_port",
-        "mlflow_port",
-    ):
+    for name in (field.name for field in fields(settings) if field.name.endswith("_port")):
         port = getattr(settings, name)
         keep = port and (running or is_free("127.0.0.1", port))
         chosen[name] = port if keep else _free_port(set(chosen.values()))
