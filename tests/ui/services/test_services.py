@@ -11,6 +11,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from atelier_sdk import AtelierError
+from tests.ui.datasets.test_datasets import picture
 from tests.ui.lab import Lab
 from tests.ui.models.trained import answer, begin
 
@@ -183,6 +184,27 @@ async def test_drift_is_kept_on_purpose_and_then_seen(lab: Lab, model: str) -> N
     await expect(tab).to_contain_text("350 rows of 1 request")
     chart = row["width"].get_by_role("img")
     await expect(chart).to_have_attribute("aria-label", re.compile("> 8.5: 10 % of the training sample, 70 % of the"))
+    assert lab.errors == []
+
+
+async def test_an_image_becomes_the_numbers_that_a_model_takes(lab: Lab, trained: str, room: None) -> None:
+    page, name = lab.page, f"p-{uuid.uuid4().hex[:8]}"
+    source = {"run": trained, "step": "train", "output": "pixels"}
+    lab.client.services.deploy("ada", {"name": name, "output": source, "grace": 2})
+    lab.client.services.wait("ada", name, 1, seconds=240)
+    page = await open_tab(lab, name, "Try it")
+    black = {"name": "black.png", "mimeType": "image/png", "buffer": picture((0, 0, 0))}
+    await page.locator(".at-Picture input[type=file]").set_input_files(black)
+    await expect(page.locator(".at-Picture")).to_contain_text("scaled to 4 × 4")
+    await expect(page.get_by_label("p15, row 1")).to_have_value("16")
+    await page.get_by_role("button", name="Send", exact=True).click()
+    await expect(page.locator(".at-Answer-label")).to_contain_text("256", timeout=30_000)
+    await page.get_by_label("White is").select_option("255")
+    await page.get_by_label("Dark on light").uncheck()
+    await expect(page.get_by_label("p15, row 1")).to_have_value("0")
+    nonsense = {"name": "no.png", "mimeType": "image/png", "buffer": b"no image"}
+    await page.locator(".at-Picture input[type=file]").set_input_files(nonsense)
+    await expect(page.get_by_role("alert")).to_contain_text("cannot read this image")
     assert lab.errors == []
 
 
