@@ -187,12 +187,16 @@ async def test_drift_is_kept_on_purpose_and_then_seen(lab: Lab, model: str) -> N
     assert lab.errors == []
 
 
-async def test_an_image_becomes_the_numbers_that_a_model_takes(lab: Lab, trained: str, room: None) -> None:
+async def test_deployed_from_a_run_and_asked_about_an_image(lab: Lab, trained: str, room: None) -> None:
     page, name = lab.page, f"p-{uuid.uuid4().hex[:8]}"
-    source = {"run": trained, "step": "train", "output": "pixels"}
-    lab.client.services.deploy("ada", {"name": name, "output": source, "grace": 2})
-    lab.client.services.wait("ada", name, 1, seconds=240)
-    page = await open_tab(lab, name, "Try it")
+    await lab.run("atelier:open-run", {"project": "ada", "run": trained})
+    await page.get_by_role("tab", name="Outputs").click()
+    await page.get_by_role("button", name="Deploy pixels").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_label("Name", exact=True).fill(name)
+    await dialog.get_by_role("button", name="Deploy", exact=True).click()
+    await expect(page.locator(".at-Service")).to_be_visible(timeout=VERY_SLOW)
+    await page.get_by_role("tab", name="Try it").click()
     black = {"name": "black.png", "mimeType": "image/png", "buffer": picture((0, 0, 0))}
     await page.locator(".at-Picture input[type=file]").set_input_files(black)
     await expect(page.locator(".at-Picture")).to_contain_text("scaled to 4 × 4")
