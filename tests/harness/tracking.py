@@ -104,6 +104,7 @@ def running(
         folder / "plane",
         hub,
         gateway_url=f"http://127.0.0.1:{port}",
+        gateway_public_url=f"http://127.0.0.1:{port}{GATEWAY}",
         gateway_secret_file=str(secret),
         mlflow_url=mlflow.url,
         mlflow_password_file=str(password),
