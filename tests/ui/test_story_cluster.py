@@ -59,7 +59,7 @@ async def test_a_server_of_others_is_chosen_in_the_dialog(beside: Installation, 
         run = next(iter(client.runs.list("ada"))).id
         source = {"run": run, "step": "random-forest", "output": "model"}
         dialog = await begin(lab, "atelier:deploy-service", project="ada", **source)
-        await dialog.get_by_label("Name", exact=True).fill("forest")
+        await dialog.get_by_label("Name").fill("forest")
         await dialog.get_by_label("Stage").select_option("test")
         served = dialog.get_by_label("Served by")
         await expect(dialog.get_by_label("Arguments of the server", exact=False)).to_have_count(0)

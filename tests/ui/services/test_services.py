@@ -193,7 +193,7 @@ async def test_deployed_from_a_run_and_asked_about_an_image(lab: Lab, trained: s
     await page.get_by_role("tab", name="Outputs").click()
     await page.get_by_role("button", name="Deploy pixels").click()
     dialog = page.get_by_role("dialog")
-    await dialog.get_by_label("Name", exact=True).fill(name)
+    await dialog.get_by_label("Name").fill(name)
     await dialog.get_by_role("button", name="Deploy", exact=True).click()
     await expect(page.locator(".at-Service")).to_be_visible(timeout=VERY_SLOW)
     await page.get_by_role("tab", name="Try it").click()
