@@ -14,9 +14,9 @@ import click
 from atelier_cli import exits
 from atelier_cli.session import Session, command_options
 from atelier_sdk.errors import AtelierError
-from atelier_sdk.services import CSV, JSON_LINES
+from atelier_sdk.services import CSV, JSON_LINES, PARQUET
 
-_ENDINGS = {".csv": CSV, ".jsonl": JSON_LINES, ".ndjson": JSON_LINES}
+_ENDINGS = {".csv": CSV, ".jsonl": JSON_LINES, ".ndjson": JSON_LINES, ".parquet": PARQUET, ".pq": PARQUET}
 _ERROR = "error"
 _GIVEN = click.Path(exists=True, dir_okay=False, path_type=Path)
 _MADE = click.Path(dir_okay=False, path_type=Path)
@@ -24,7 +24,7 @@ _MADE = click.Path(dir_okay=False, path_type=Path)
 
 @click.command("predict")
 @click.argument("name")
-@click.option("-f", "--file", required=True, type=_GIVEN, help="*.csv or *.jsonl.")
+@click.option("-f", "--file", required=True, type=_GIVEN, help="*.csv, *.jsonl or *.parquet.")
 @click.option("-o", "--output", type=_MADE, help="Default: the standard output.")
 @click.option("--outputs", metavar="NAME,NAME", help="Only these outputs of the model.")
 @click.option("--keep/--no-keep", default=True, help="Keep the columns of the file beside the predictions.")
@@ -33,11 +33,12 @@ def predict_command(
     session: Session, name: str, file: Path, output: Path | None, outputs: str | None, *, keep: bool
 ) -> int:
     """Ask the service NAME about every row of a file: *.csv with the names of the columns first, or *.jsonl with an
-    object in each line. What comes back has the same rows, in the same order, with the predictions beside them and a
-    column `error` for rows that cannot be predicted. The file may be as large as it likes."""
+    object in each line; the file may be as large as it likes. Or *.parquet, up to a gibibyte, whose rows come back as
+    JSON lines. What comes back has the same rows, in the same order, with the predictions beside them and a column
+    `error` for rows that cannot be predicted."""
     kind = _ENDINGS.get(file.suffix.lower())
     if kind is None:
-        raise click.BadParameter(f"{file} is neither *.csv nor *.jsonl.", param_hint="--file")
+        raise click.BadParameter(f"{file} is neither *.csv nor *.jsonl nor *.parquet.", param_hint="--file")
     services = session.client.services
     wanted = [one for one in (outputs or "").split(",") if one]
     with file.open("rb") as rows:

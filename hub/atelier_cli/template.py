@@ -16,7 +16,7 @@ from atelier_cli.watching import watch
 from atelier_core.errors import AtelierError, Invalid, NotFound
 from atelier_core.template import Catalog, Template
 from atelier_sdk import Client
-from atelier_sdk.models import Artifact, Run
+from atelier_sdk.models import Artifact
 from atelier_templates import demos
 from atelier_templates.loader import Library, load
 
@@ -53,7 +53,7 @@ def check_command(session: Session, name: str, on: str | None) -> int:
         code = watch(session, run)
         if code != exits.OK:
             return code
-        outputs, results = fetch(session, run, found.name, Path(place, "left"))
+        outputs, results = fetch(session.client, session.project, run.id, found.name, Path(place, "left"))
         return verify(session, folder, found, outputs, results)
 
 
@@ -85,28 +85,27 @@ def check_offered(client: Client, template: Template) -> None:
         )
 
 
-def fetch(session: Session, run: Run, step: str, place: Path) -> tuple[Path, Path]:
+def fetch(client: Client, project: str, run: str, step: str, place: Path) -> tuple[Path, Path]:
     """What the step left, laid out as it lay in the step: outputs/<name> and results/."""
     outputs, results = place / "outputs", place / "results"
     for folder in (outputs, results):
         folder.mkdir(parents=True)
-    for artifact in session.client.runs.artifacts(session.project, run.id):
+    for artifact in client.runs.artifacts(project, run):
         if artifact.step == step:
-            target = results if artifact.name == "results" else outputs / artifact.name
-            download(session, artifact, target)
-    attempts = list(session.client.steps.attempts(session.project, run.id, step))
+            download(client, project, artifact, results if artifact.name == "results" else outputs / artifact.name)
+    attempts = list(client.steps.attempts(project, run, step))
     if attempts and attempts[-1].values:
         outputs.joinpath("outputs.json").write_text(json.dumps(attempts[-1].values))
     return outputs, results
 
 
-def download(session: Session, artifact: Artifact, target: Path) -> None:
+def download(client: Client, project: str, artifact: Artifact, target: Path) -> None:
     """A file as it is; a folder unpacked."""
     if artifact.kind != "folder":
-        session.client.artifacts.download(session.project, artifact.id, target)
+        client.artifacts.download(project, artifact.id, target)
         return
     packed = target.with_name(f".{target.name}.tar")
-    session.client.artifacts.download(session.project, artifact.id, packed)
+    client.artifacts.download(project, artifact.id, packed)
     with tarfile.open(packed) as archive:
         archive.extractall(target, filter="data")  # nothing outside the folder, no devices, no owners
     packed.unlink()

@@ -36,6 +36,7 @@ class AtelierGateway(Application):
     config_file = Unicode("", help="A Python file with c.AtelierGateway.… lines.").tag(config=True)
     ip = Unicode("127.0.0.1", help="Address to listen on.").tag(config=True)
     port = Integer(8010, help="Port to listen on; 0 takes a free one.").tag(config=True)
+    extra_binds = List(Unicode(), help="Further addresses, host:port: how pods reach MLflow.").tag(config=True)
     base_path = Unicode("/services/atelier-gateway", help="Path prefix under the hub's proxy.").tag(config=True)
     data_dir = Unicode(help="Folder of the routes and the request log.").tag(config=True)
     control_plane_url = Unicode("http://127.0.0.1:8009/services/atelier/api", help="The control plane's API.").tag(
@@ -108,8 +109,8 @@ class AtelierGateway(Application):
         logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
         logging.getLogger().setLevel(cast("int | str", self.log_level))
         gateway = self.build()
-        listening = serve.bind(self.ip, self.port)
-        self.port = listening.getsockname()[1]
+        listening = [serve.bind(self.ip, self.port), *map(serve.bind_address, self.extra_binds)]
+        self.port = listening[0].getsockname()[1]
         serve.run(gateway, listening)
 
 

@@ -1,4 +1,5 @@
-"""`/batch/<project>/<service>`: a file of rows in, the same rows with predictions out, both as they stream by.
+"""`/batch/<project>/<service>`: a file of rows in, the same rows with predictions out, both as they stream by (Parquet,
+which has its table of contents at its end, is stored first and answered as JSON lines).
 
 The file goes to replicas in small requests, one after the other, each within the service's limits, counted and logged
 like any other; all of them go to one revision as long as it is there. A replica that dies costs nothing but time.
@@ -7,16 +8,16 @@ like any other; all of them go to one revision as long as it is there. A replica
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
 
-from atelier_gateway import services
+from atelier_gateway import batch_parquet, services
 from atelier_gateway.batch_asking import Asker
 from atelier_gateway.batch_model import BadAnswer, BadValue, Plan, fields_of, take
-from atelier_gateway.batch_rows import Format, Row, format_of
+from atelier_gateway.batch_rows import PARQUET, Format, Row, format_of, kind_of
 from atelier_gateway.body import Body
 from atelier_gateway.errors import Refusal, VisitorGone, not_found
 from atelier_gateway.headers import NO_SNIFF, SANDBOX, values
@@ -84,6 +85,7 @@ class _Batch:
         if values(scope["headers"], b"content-encoding"):
             raise Refusal(415, "Packed files are not taken.", code="packed", hint="Send it as it is.", closes=True)
         self._format: Format = format_of(content_type, keep=self._options.keep)
+        self._packed = kind_of(content_type) in PARQUET
         self._visit = visit
         self._limits = service.limits
         self._send = send
@@ -116,16 +118,24 @@ class _Batch:
     async def _read(self) -> None:
         chunk: list[Row] = []
         size = 0
-        async for piece in self._body.pieces():
-            for row in self._format.feed(piece):
-                chunk.append(row)
-                size += row.size
-                if len(chunk) >= ROWS or size >= CHUNK_BYTES:
-                    await self._predict(chunk)
-                    chunk, size = [], 0
+        async with aclosing(self._pieces()) as pieces:
+            async for piece in pieces:
+                for row in self._format.feed(piece):
+                    chunk.append(row)
+                    size += row.size
+                    if len(chunk) >= ROWS or size >= CHUNK_BYTES:
+                        await self._predict(chunk)
+                        chunk, size = [], 0
         chunk += self._format.end()
         if chunk:
             await self._predict(chunk)
+
+    def _pieces(self) -> AsyncGenerator[bytes, None]:
+        """The file as lines."""
+        if not self._packed:
+            return self._body.pieces()
+        parts = self._visit.parts
+        return batch_parquet.lines(self._body, parts.spool_folder, parts.parquet_turns)
 
     async def _predict(self, rows: list[Row]) -> None:
         """Ask about some rows and pass them on with their answers."""

@@ -14,6 +14,7 @@ from atelier_gateway.errors import Refusal
 
 MOST_RECORD = 1024**2
 ERROR = "error"
+PARQUET = frozenset({"application/vnd.apache.parquet", "application/parquet", "application/x-parquet"})
 
 
 @dataclass
@@ -214,21 +215,28 @@ _FORMATS: dict[str, type[Format]] = {
     "application/jsonl": JsonLines,
     "application/jsonlines": JsonLines,
     "application/x-jsonlines": JsonLines,
+    **dict.fromkeys(PARQUET, JsonLines),
 }
 
 
 def format_of(content_type: str, *, keep: bool) -> Format:
-    """The format of a file by its content type."""
-    kind = _FORMATS.get(content_type.partition(";")[0].strip().lower())
+    """The format of a file by its content type; the rows of Parquet are read, and answered, as JSON lines."""
+    kind = _FORMATS.get(kind_of(content_type))
     if kind is None:
         raise Refusal(
             415,
             f"Files of the type {content_type[:100]!r} are not taken here.",
             code="unknown_format",
-            hint="Send CSV (Content-Type: text/csv) or a JSON object in each line (application/x-ndjson).",
+            hint="Send CSV (Content-Type: text/csv), a JSON object in each line (application/x-ndjson), or Parquet "
+            "(application/vnd.apache.parquet).",
             closes=True,
         )
     return kind(keep=keep)
+
+
+def kind_of(content_type: str) -> str:
+    """The type without its parameters."""
+    return content_type.partition(";")[0].strip().lower()
 
 
 def _spread(name: str, width: int) -> list[str]:

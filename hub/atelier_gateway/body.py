@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 from atelier_gateway.connection import Connection, UpstreamError
@@ -33,7 +33,7 @@ class Body:
         """Read what has come with the head: for most requests that is everything."""
         await self._next()
 
-    async def pieces(self) -> AsyncIterator[bytes]:
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
         """All of it for whoever reads it here: nothing is kept."""
         self.replayable = False
         while not self.ended:

@@ -26,8 +26,9 @@ class Visitor(NamedTuple):
 
 
 class Account(NamedTuple):
-    """The account at MLflow that may do what the visitor may."""
+    """The account at MLflow that may do what the visitor may, and who that is: a project's members share one."""
 
+    actor: str
     project: str
     url: str
     username: str

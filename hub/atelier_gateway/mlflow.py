@@ -18,6 +18,7 @@ from atelier_gateway.remembered import Remembered
 from atelier_gateway.replica import Upstream
 
 WORKSPACE = b"x-mlflow-workspace"
+ACTOR = b"x-atelier-actor"  # MLflow's server marks with it what is registered; from visitors it is never taken
 _SECONDS = 300.0
 _MOST_UPSTREAMS = 8
 _HINT = (
@@ -86,7 +87,11 @@ def _workspace(raw: headers.RawHeaders) -> str:
 
 def _identity(account: Account) -> headers.RawHeaders:
     basic = b64encode(f"{account.username}:{account.password}".encode())
-    return [(b"authorization", b"Basic " + basic), (WORKSPACE, quote(account.project, safe="@+").encode())]
+    return [
+        (b"authorization", b"Basic " + basic),
+        (WORKSPACE, quote(account.project, safe="@+").encode()),
+        (ACTOR, quote(account.actor, safe="@+").encode()),
+    ]
 
 
 def _away(error: UpstreamError) -> Refusal:

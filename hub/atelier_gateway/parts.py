@@ -9,6 +9,7 @@ from pathlib import Path
 
 from atelier_core.routing import Routes
 from atelier_gateway.access import Access
+from atelier_gateway.batch_parquet import AT_ONCE
 from atelier_gateway.control_plane import ControlPlane
 from atelier_gateway.counting import Counters
 from atelier_gateway.deliver import Mirrors
@@ -52,6 +53,7 @@ class Parts:
         self.file = RoutesFile(data_dir / "routes.json")
         self.log = RequestLog(data_dir / "requests")
         self.spool_folder = data_dir
+        self.parquet_turns = asyncio.Semaphore(AT_ONCE)
         self._changing = asyncio.Lock()
 
     def load(self) -> None:

@@ -9,7 +9,7 @@ import os
 import resource
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import uvicorn
 import uvloop
@@ -49,7 +49,15 @@ def bind(ip: str, port: int) -> socket.socket:
         ) from error
 
 
-def run(gateway: Gateway, listening: socket.socket) -> None:
+def bind_address(address: str) -> socket.socket:
+    """The same for `host:port`."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal():
+        raise CannotListen(f"{address!r} is not host:port.", hint="Correct c.AtelierGateway.extra_binds.")
+    return bind(host.strip("[]"), int(port))
+
+
+def run(gateway: Gateway, listening: Sequence[socket.socket]) -> None:
     """Serve until SIGTERM or SIGINT."""
     _allow_many_connections()
     logging.getLogger("uvicorn.error").addFilter(_not_our_own_breaking_off)
@@ -65,7 +73,7 @@ def _allow_many_connections() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-async def _serve(gateway: Gateway, listening: socket.socket) -> None:
+async def _serve(gateway: Gateway, listening: Sequence[socket.socket]) -> None:
     server = _Server(_config(gateway))
 
     def stop() -> None:
@@ -75,10 +83,10 @@ async def _serve(gateway: Gateway, listening: socket.socket) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     caring = asyncio.create_task(gateway.parts.look_after())
-    host, port = listening.getsockname()[:2]
+    host, port = listening[0].getsockname()[:2]
     print(f"atelier-gateway listens on http://{host}:{port} (pid {os.getpid()})", flush=True)
     try:
-        await server.serve([listening])
+        await server.serve(list(listening))
     finally:
         caring.cancel()
         await gateway.close()

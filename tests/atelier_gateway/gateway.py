@@ -116,6 +116,12 @@ class GatewayProcess:
         items: list[dict[str, Any]] = answer.json()["items"]
         return items
 
+    def active(self) -> int:
+        """How many requests are under way at services."""
+        answer = httpx.get(f"{self.url}/internal/routes", headers=self.secret_header, timeout=10)
+        answer.raise_for_status()
+        return sum(int(one["active"]) for one in answer.json()["services"].values())
+
     def stats(self) -> Any:
         answer = httpx.get(f"{self.url}/internal/stats", headers=self.secret_header, timeout=10)
         answer.raise_for_status()

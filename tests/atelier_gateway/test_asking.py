@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -219,7 +220,8 @@ def _account(url: str, names: dict[str, str] | None = None) -> Callable[[dict[st
         if question["token"] == "nobody":
             return 401, {"message": "You are not signed in.", "code": "unauthorized", "hint": "Sign in."}
         project = question["project"] or question["token"]
-        return 200, {"project": project, "url": url, "username": f"{project}-writer", "password": "pass:word"}
+        account = {"project": project, "url": url, "username": f"{project}-writer", "password": "pass:word"}
+        return 200, account | {"actor": f"Zoë of {question['token']}"}
 
     return answer
 
@@ -234,12 +236,14 @@ def test_mlflow_gets_the_projects_account_and_no_other(
     orders.answers["mlflow"] = _account(f"{replica.url}/under")
     url = f"{asking.url}/mlflow/api/2.0/mlflow/runs/search?a=%41"
     sent = {**bearer("ada"), "X-MLFLOW-WORKSPACE": "vision", "Cookie": "a=b", "X-Atelier-Gateway": "x"}
+    sent |= {"X-Atelier-Actor": "boss", "X_Atelier_Actor": "boss"}
     answer = httpx.post(url, headers=sent, json={})
     assert (answer.json()["path"], answer.json()["query"]) == ("/under/api/2.0/mlflow/runs/search", "a=%41")
     found = _seen(answer)
     assert base64.b64decode(found["authorization"].removeprefix("Basic ")) == b"vision-writer:pass:word"
     assert found["x-mlflow-workspace"] == "vision"
-    assert "cookie" not in found and "x-atelier-gateway" not in found and "ada" not in str(found)
+    assert found.pop("x-atelier-actor") == "Zo%C3%AB%20of%20ada"
+    assert "cookie" not in found and "x-atelier-gateway" not in found and not re.search("ada|boss", str(found))
     own = _seen(httpx.get(url, headers=bearer("ada")))
     assert own["x-mlflow-workspace"] == "ada"
     basic = {"Authorization": "Basic " + base64.b64encode(b"admin:admin").decode()}

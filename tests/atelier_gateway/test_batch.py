@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import datetime as dt
 import io
 import json
 import subprocess
@@ -15,6 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
+import pyarrow
+import pyarrow.parquet
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,6 +35,7 @@ from tests.atelier_serve.model_server import ModelServer
 Serve = Callable[..., str]
 CSV = {"Content-Type": "text/csv"}
 LINES = {"Content-Type": "application/x-ndjson"}
+PARQUET = {"Content-Type": "application/vnd.apache.parquet"}
 # y = 2a - b, and one more for the red ones.
 TRAIN = """
 import json, pickle, sys
@@ -138,6 +143,56 @@ def test_json_lines_as_objects_and_as_lists(batch: Callable[..., str], http: htt
     found = [json.loads(line) for line in answer.text.splitlines()]
     assert [one["predict"] for one in found] == pytest.approx([2.0, 17.0, 1.0])
     assert found[0]["id"] == "x" and found[1]["row"] == [10, 3, "blue"]
+
+
+def as_parquet(columns: dict[str, Any], **options: Any) -> bytes:
+    packed = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.table(columns), packed, **options)
+    return packed.getvalue()
+
+
+def test_parquet_comes_back_as_json_lines(batch: Callable[..., str], http: httpx.Client) -> None:
+    rows = table(1000)
+    ids, a, b, kinds = (list(column) for column in zip(*rows, strict=True))
+    day = dt.date(2026, 1, 2)
+    columns = {"id": ids, "a": [*a[:-1], None], "b": b, "kind": kinds, "day": [day] * 1000, "raw": [b"\xff"] * 1000}
+    answer = http.post(batch(), content=as_parquet(columns, row_group_size=300), headers=PARQUET)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "application/x-ndjson"
+    found = [json.loads(line) for line in answer.text.splitlines()]
+    assert [one["id"] for one in found] == ids
+    assert [one["predict"] for one in found[:-1]] == pytest.approx([right(*row[1:]) for row in rows[:-1]])
+    assert found[0]["day"] == "2026-01-02" and found[-1]["a"] is None
+
+
+def test_what_is_no_parquet_is_refused(batch: Callable[..., str], http: httpx.Client) -> None:
+    whole = as_parquet({"a": [1.0], "b": [1], "kind": ["red"]})
+    for content in (b"a,b\n1,2\n", b"PAR1" * 100, whole[:-9] + b"\xff" * 9, whole[:20] + whole[40:]):
+        answer = http.post(batch(), content=content, headers=PARQUET)
+        assert answer.status_code == 422, answer.text
+        assert answer.json()["code"] in ("bad_file", "no_good_rows") and answer.json()["hint"]
+
+
+def test_a_parquet_bomb_costs_the_gateway_nothing(
+    gateway: GatewayProcess, batch: Callable[..., str], http: httpx.Client
+) -> None:
+    """One whose cell is huge, and one of a few bytes that has very many rows, whose sender goes away."""
+    assert gateway.process is not None
+    before, family = gateway.memory(), psutil.Process(gateway.process.pid)
+    huge = as_parquet({"a": [1.0], "b": [1], "kind": ["r" * 300 * 1024**2]}, compression="zstd")
+    assert len(huge) < 1024**2
+    answer = http.post(batch(), content=huge, headers=PARQUET)
+    assert answer.status_code in (413, 422) and answer.json()["hint"], answer.text
+    size = 3_000_000
+    many = as_parquet({"a": [1.0] * size, "b": [1] * size, "kind": ["red"] * size})
+    assert len(many) < 100_000
+    with http.stream("POST", batch(), content=many, headers=PARQUET) as stream:
+        assert json.loads(next(stream.iter_lines()))["predict"] == pytest.approx(right(1, 1, "red"))
+    until = time.monotonic() + 20
+    while family.children() or gateway.active():
+        assert time.monotonic() < until, "it goes on without anybody"
+        time.sleep(0.1)
+    assert gateway.memory() - before < 64 * 1024**2
 
 
 def test_100_000_rows_in_bounded_memory(

@@ -42,7 +42,11 @@ def test_images_flavors_and_back_ends(person: Callable[..., Person]) -> None:
     flavors = http.get("/flavors").json()["items"]
     assert [one["name"] for one in flavors] == ["small", "medium", "large"] and flavors[0]["memory"] == 1024**3
     (backend,) = http.get("/backends").json()["items"]
-    assert backend["name"] == "local" and backend["default"] and isinstance(backend["capabilities"], list)
+    assert (
+        backend["name"] == backend["kind"] == "local"
+        and backend["default"]
+        and isinstance(backend["capabilities"], list)
+    )
 
 
 def test_operations_are_named_by_their_functions() -> None:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import csv
-import json
-import tarfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import httpx
 import pytest
 
+from atelier_cli.template import fetch
 from atelier_sdk import Client
 from atelier_templates.demos import demo_pipeline, verify
 from atelier_templates.loader import Library
-from tests.atelier_hub.tracking.conftest import Member, Platform, platform
+from tests.atelier_hub.tracking.conftest import platform
 from tests.atelier_templates.conftest import Demos
 from tests.atelier_templates.running import Bench, Warm, step
 from tests.harness.control_plane import submit, wait_for
+from tests.harness.tracking import Member, Platform
 
 __all__ = ["platform"]
 GATE = {"name": "digits", "measure": "r2", "bound": 0.9}
@@ -44,27 +44,14 @@ def run(client: Client, somebody: Member, library: Library, tmp_path_factory: py
     started = submit(client, somebody.name, folder, demo_pipeline(template, library.catalog))
     ended = wait_for(client, somebody.name, started, 280)
     steps = [(one.name, one.state, one.message) for one in client.steps.list(somebody.name, started)]
-    assert ended.state == "done", (steps, logs(client, somebody.name, started))
+    assert ended.state == "done", (steps, failures(client, somebody.name, started))
     return started
 
 
-def logs(client: Client, project: str, run: str) -> dict[str, str]:
+def failures(client: Client, project: str, run: str) -> dict[str, str]:
+    """What failed steps were ended with."""
     failed = [one.name for one in client.steps.list(project, run) if one.state == "failed"]
-    return {name: left(client, project, run, name, Path("/nonexistent")) for name in failed}
-
-
-def left(client: Client, project: str, run: str, name: str, place: Path) -> str:
-    """Lay out what a step left as it lay there; returns the message of its attempt."""
-    attempt = list(client.steps.attempts(project, run, name))[-1]
-    if place.parent.is_dir():
-        (place / "outputs").mkdir(parents=True)
-        (place / "outputs" / "outputs.json").write_text(json.dumps(attempt.values))
-        for artifact in client.runs.artifacts(project, run):
-            if artifact.step == name and artifact.name == "results":
-                client.artifacts.download(project, artifact.id, place / "results.tar")
-                with tarfile.open(place / "results.tar") as archive:
-                    archive.extractall(place / "results", filter="data")
-    return str(attempt.message)
+    return {name: str(list(client.steps.attempts(project, run, name))[-1].message) for name in failed}
 
 
 @pytest.mark.parametrize("name", ["model-register", "deploy-service"])
@@ -73,8 +60,7 @@ def test_the_demo_leaves_what_verify_asks_for(
 ) -> None:
     template = library.catalog.find(name)
     assert template is not None
-    left(client, somebody.name, run, name, tmp_path / name)
-    verify(library.folder(template), tmp_path / name / "outputs", tmp_path / name / "results")
+    verify(library.folder(template), *fetch(client, somebody.name, run, name, tmp_path / name))
 
 
 def test_the_version_knows_where_it_comes_from(run: str, somebody: Member) -> None:

@@ -17,10 +17,12 @@ import httpx
 import pytest
 
 from atelier_sdk import Client, Credentials, credentials
+from tests.harness import tracking
 from tests.harness.cluster.fixtures import Cluster, cluster
-from tests.harness.cluster.platform import control_plane
+from tests.harness.cluster.platform import emptied, plane_options
 from tests.harness.control_plane import ControlPlane, environment_cache, pipeline, submit, wait_for
-from tests.harness.hub import TestHub
+from tests.harness.hub import TestHub, free_port
+from tests.harness.tracking import Platform
 
 __all__ = ["cluster"]
 
@@ -137,10 +139,21 @@ def plane(tmp_path_factory: pytest.TempPathFactory, hub: TestHub) -> Iterator[Co
 
 
 @pytest.fixture(scope="session")
-def cluster_plane(tmp_path_factory: pytest.TempPathFactory, hub: TestHub, cluster: Cluster) -> Iterator[ControlPlane]:
+def cluster_platform(tmp_path_factory: pytest.TempPathFactory, hub: TestHub, cluster: Cluster) -> Iterator[Platform]:
+    """All of the platform, with pods for its steps and services."""
+    with emptied(cluster, _PREFIX):
+        host, port = cluster.advertise_host or "127.0.0.1", free_port()
+        way = {"mlflow_url": f"http://{host}:{port}{tracking.GATEWAY}/mlflow", "platform_ports": [port]}
+        options = plane_options(cluster, _PREFIX, **way)
+        folder = tmp_path_factory.mktemp("e2e-cluster")
+        with tracking.running(folder, hub, gateway_binds=[f"{host}:{port}"], **options) as platform:
+            yield platform
+
+
+@pytest.fixture(scope="session")
+def cluster_plane(cluster_platform: Platform) -> ControlPlane:
     """A control plane whose steps are pods."""
-    with control_plane(tmp_path_factory.mktemp("e2e-cluster"), hub, cluster, _PREFIX) as plane:
-        yield plane
+    return cluster_platform.plane
 
 
 @pytest.fixture

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser
+from playwright.async_api import Browser, expect
 
 from atelier_sdk import Client, credentials
 from tests.atelier_cli.platform.installation import Browser as HubPages
 from tests.atelier_cli.platform.installation import Installation
 from tests.harness.cluster.fixtures import Cluster
 from tests.harness.cluster.platform import installed_beside
+from tests.ui.conftest import EXPOSE
+from tests.ui.lab import Lab, sign_in
+from tests.ui.models.trained import begin
 from tests.ui.test_story import story
 
 pytestmark = pytest.mark.cluster
@@ -38,3 +42,35 @@ async def test_the_story_on_the_cluster(beside: Installation, chromium: Browser,
         client.projects.update("ada", default_backend="cluster")
         _, run = await story(beside, chromium, client, "cluster")
     assert run.state == "done"
+
+
+@pytest.mark.timeout(300)
+async def test_a_server_of_others_is_chosen_in_the_dialog(beside: Installation, chromium: Browser) -> None:
+    """Triton's image is not to be had here: what is looked at is what the platform was told."""
+    found = credentials.load(beside.data.parent / "credentials.json")
+    context = await chromium.new_context(base_url=beside.url)
+    await context.add_init_script(EXPOSE)
+    page = await context.new_page()
+    await sign_in(page, "ada")
+    await page.wait_for_url(re.compile(r"/user/ada/lab"), timeout=90_000)
+    with Client(found.url, found.token) as client:
+        lab = Lab(page, beside, client)
+        await lab.open()
+        run = next(iter(client.runs.list("ada"))).id
+        source = {"run": run, "step": "random-forest", "output": "model"}
+        dialog = await begin(lab, "atelier:deploy-service", project="ada", **source)
+        await dialog.get_by_label("Name").fill("forest")
+        await dialog.get_by_label("Stage").select_option("test")
+        served = dialog.get_by_label("Served by")
+        await expect(dialog.get_by_label("Arguments of the server", exact=False)).to_have_count(0)
+        await served.select_option("triton")
+        await expect(dialog).to_contain_text("a model repository as Triton lays it out")
+        await dialog.get_by_label("Arguments of the server", exact=False).fill("--log-verbose=1\n")
+        await dialog.get_by_role("button", name="Deploy", exact=True).click()
+        await expect(dialog.locator(".at-Progress")).to_contain_text("Revision 1")
+        (revision,) = client.services.revisions("ada", "forest")
+        wanted = {"server": "triton", "arguments": ["--log-verbose=1"], "on": "cluster", "stage": "test", "model": ""}
+        assert {name: revision.definition[name] for name in wanted} == wanted
+        assert revision.definition["output"] | source == revision.definition["output"]
+        client.services.delete("ada", "forest")
+    await context.close()

@@ -71,6 +71,7 @@ async def test_from_a_notebook_to_an_answer(
         print(f"\nfrom a notebook to an answer: {told} ({', '.join(person.stages)})")
     found = client.models.get("ada", name)
     assert found.newest is not None and found.newest.framework == "sklearn"
+    assert client.models.version("ada", name, 1).created_by == "ada"  # it was MLflow's own client that registered it
     assert client.services.get("ada", name).source == f"models:/{name}/1"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from atelier_cli.platform.layout import Layout, Settings
+from atelier_cli.platform.layout import GATEWAY_PATH, Layout, Settings
 from atelier_core.errors import Invalid
 from atelier_spawner.kubernetes.options import read_options
 from atelier_spawner.notebooks.folders import identities_file
@@ -68,4 +68,7 @@ def _cluster_options(settings: Settings) -> Mapping[str, Any]:
     if settings.registry:
         registry = settings.registry.rstrip("/")
         options |= {"registry_prefix": registry, "runtime_image": f"{registry}/{RUNTIME}"}
+    if settings.mlflow and settings.gateway_bind:
+        options["mlflow_url"] = f"http://{settings.gateway_bind}{GATEWAY_PATH}/mlflow"
+        options["platform_ports"] = [settings.gateway_pods_port]
     return options | settings.cluster_options

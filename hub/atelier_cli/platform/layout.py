@@ -9,6 +9,7 @@ import tempfile
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from atelier_core.errors import Invalid
 
@@ -133,6 +134,7 @@ class Settings:
     proxy_api_port: int = 0
     control_plane_port: int = 0
     gateway_port: int = 0
+    gateway_pods_port: int = 0
     mlflow_port: int = 0
     mlflow: bool = True
     mlflow_db_url: str = field(default="", repr=False)
@@ -168,6 +170,15 @@ class Settings:
     def public_gateway_url(self) -> str:
         """The gateway, as clients reach it."""
         return f"{self.url}{GATEWAY_PATH}"
+
+    @property
+    def gateway_bind(self) -> str:
+        """Where pods reach the gateway: at the host of the control plane's further address; empty without one.
+
+        Whoever names another address for them has something between, which does not know of this one.
+        """
+        host, elsewhere = self.bind.rpartition(":")[0], urlsplit(self.advertise_url).netloc
+        return f"{host}:{self.gateway_pods_port}" if host and elsewhere in ("", self.bind) else ""
 
     @property
     def mlflow_url(self) -> str:

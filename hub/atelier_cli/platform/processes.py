@@ -7,7 +7,7 @@ import json
 import socket
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +111,7 @@ def _gateway_source(layout: Layout, settings: Settings) -> str:
     values = {
         "ip": "127.0.0.1",
         "port": settings.gateway_port,
+        "extra_binds": [settings.gateway_bind] if settings.gateway_bind else [],
         "base_path": GATEWAY_PATH,
         "data_dir": str(layout.gateway),
         "control_plane_url": f"{settings.control_plane_url}/services/atelier/api",
@@ -139,7 +140,7 @@ def choose_ports(settings: Settings, *, running: bool = False) -> Settings:
     While something is `running`, what was chosen stays: it is taken by ourselves.
     """
     chosen: dict[str, Any] = {}
-    for name in ("hub_port", "proxy_api_port", "control_plane_port", "gateway_port", "mlflow_port"):
+    for name in (field.name for field in fields(settings) if field.name.endswith("_port")):
         port = getattr(settings, name)
         keep = port and (running or is_free("127.0.0.1", port))
         chosen[name] = port if keep else _free_port(set(chosen.values()))

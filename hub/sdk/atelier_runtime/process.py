@@ -28,14 +28,21 @@ class Process(NamedTuple):
         return self.state not in "ZX"
 
 
-def read(pid: int) -> Process | None:
-    """The process with this pid, if there is one."""
+def stat(pid: int) -> list[bytes] | None:
+    """What the kernel says of a process, from its state on: field N of proc(5) is at N - 3. None if it is gone."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             text = file.read()
     except OSError:
         return None
-    fields = text[text.rindex(b")") + 2 :].split()
+    return text[text.rindex(b")") + 2 :].split()
+
+
+def read(pid: int) -> Process | None:
+    """The process with this pid, if there is one."""
+    fields = stat(pid)
+    if fields is None:
+        return None
     return Process(pid, fields[0].decode(), int(fields[1]), int(fields[3]), int(fields[19]))
 
 

@@ -7,6 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from atelier_runtime import process
+
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -32,8 +34,8 @@ class ProcessTable:
     def __init__(self) -> None:
         self._rows: dict[int, _Row] = {}
         self._children: defaultdict[int, list[int]] = defaultdict(list)
-        for name in os.listdir("/proc"):
-            row = _read(name) if name.isdigit() else None
+        for pid in process.all_pids():
+            row = _read(pid)
             if row is not None:
                 self._rows[row.pid] = row
                 self._children[row.parent].append(row.pid)
@@ -59,15 +61,12 @@ class ProcessTable:
                 yield self._rows[child]
 
 
-def _read(name: str) -> _Row | None:
-    try:
-        with open(f"/proc/{name}/stat", "rb") as file:
-            text = file.read()
-    except OSError:
+def _read(pid: int) -> _Row | None:
+    fields = process.stat(pid)
+    if fields is None:
         return None
-    fields = text[text.rindex(b")") + 2 :].split()
-    times = [int(field) for field in fields[11:15]]
-    return _Row(int(name), int(fields[1]), times[0] + times[1], times[2] + times[3], int(fields[21]))
+    own, ended = int(fields[11]) + int(fields[12]), int(fields[13]) + int(fields[14])
+    return _Row(pid, int(fields[1]), own, ended, int(fields[21]))
 
 
 def _memory(row: _Row) -> int:

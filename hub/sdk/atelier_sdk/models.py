@@ -250,9 +250,10 @@ class Image(Answer):
 
 
 class BackendInfo(Answer):
-    """An engine that runs can be sent to by `on`."""
+    """An engine that runs can be sent to by `on`; `kind` says what it is: `local`, `kubernetes`."""
 
     name: str
+    kind: str = ""
     default: bool = False
     reachable: bool = True
     capabilities: list[str] = Field(default_factory=list)

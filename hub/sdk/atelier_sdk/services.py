@@ -18,7 +18,7 @@ from atelier_sdk.rows import tensors
 from atelier_sdk.streams import read_text
 
 _LOOK_SECONDS = 0.5
-CSV, JSON_LINES = "text/csv", "application/x-ndjson"
+CSV, JSON_LINES, PARQUET = "text/csv", "application/x-ndjson", "application/vnd.apache.parquet"
 Answers = list[Any]
 
 
@@ -299,9 +299,10 @@ class Services(Resource):
     ) -> Iterator[bytes]:
         """Send a file of rows, get it back with predictions, both piece by piece.
 
-        `content_type` is `text/csv`, or `application/x-ndjson` for a JSON object in each line. Without `keep` the
-        columns of the file are left out; `outputs` are those of the model, all by default. A row that cannot be
-        predicted says why in its column `error`.
+        `content_type` is `text/csv`, `application/x-ndjson` for a JSON object in each line, or
+        `application/vnd.apache.parquet`, whose rows come back as JSON lines. Without `keep` the columns of the file are
+        left out; `outputs` are those of the model, all by default. A row that cannot be predicted says why in its
+        column `error`.
         """
         if not service.batch_url:
             raise AtelierError(

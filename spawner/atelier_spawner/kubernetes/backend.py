@@ -109,6 +109,7 @@ class KubernetesBackend(Backend, Endpoints, Exec, Capacity, Usage):
             for namespace in await self._namespaces_of(handle):
                 which = selector(self.options, handle.workload)
                 await stopping.remove(self.api, namespace, which, grace, self.options.stop_seconds)
+                self._metrics.forget(namespace)
         except ApiError as error:
             raise explain(error, f"stop {handle.workload}") from error
 

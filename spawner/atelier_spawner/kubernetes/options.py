@@ -26,6 +26,7 @@ class KubernetesOptions(BaseModel):
     Steps reach their own project's pods, names (of kube-system and `dns_cidrs`), the world outside, and of all private
     addresses only the control plane at the port of its URL (`control_plane_cidrs` beside the URL's own address,
     `platform_ports` beside its port) and `egress_cidrs`; `private_cidrs` are further ranges that stay closed.
+    `mlflow_url` is where pods reach MLflow, through the gateway; without one steps are not told of it.
     `projects` is needed only where the back end may not list namespaces and pods of the whole cluster.
     """
 
@@ -58,6 +59,7 @@ class KubernetesOptions(BaseModel):
     dns_cidrs: tuple[str, ...] = (_NODE_LOCAL_DNS,)
     egress_cidrs: tuple[str, ...] = ()
     ingress_cidrs: tuple[str, ...] = ()
+    mlflow_url: str = ""
     log_limit: int = Field(default=LOG_LIMIT, ge=0)
     toleration_seconds: int = Field(default=30, ge=0)
     deadline_margin: int = Field(default=1800, ge=1)

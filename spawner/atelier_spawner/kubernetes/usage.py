@@ -41,6 +41,10 @@ class Metrics:
             found |= await self._of_namespace(api, namespace, selector)
         return found
 
+    def forget(self, namespace: str) -> None:
+        """Something in it is gone: look anew the next time."""
+        self._kept.pop(namespace, None)
+
     async def _of_namespace(self, api: Api, namespace: str, selector: str) -> Found:
         at, found = self._kept.get(namespace, (float("-inf"), {}))
         if time.monotonic() - at > _GOOD:

@@ -6,7 +6,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from tests.atelier_hub.tracking.conftest import Platform
+from atelier_sdk import Client
+from tests.harness.tracking import Platform
 
 QUICKSTART = """
 import json, pathlib
@@ -110,3 +111,68 @@ def test_a_model_that_the_client_registered_becomes_ours(platform: Platform, eve
         person, 'import mlflow; print(mlflow.MlflowClient().get_model_version_by_alias("iris", "production").version)'
     )
     assert found.strip() == "1"
+
+
+AS_SOMEBODY_ELSE = """
+import json
+import mlflow, mlflow.pyfunc
+from mlflow import MlflowClient
+
+class Net(mlflow.pyfunc.PythonModel):
+    def predict(self, context, model_input, params=None):
+        return model_input
+
+mlflow.set_experiment("shared")
+with mlflow.start_run():
+    info = mlflow.pyfunc.log_model(name="model", python_model=Net(), pip_requirements=[])
+client, refused = MlflowClient(), []
+client.create_registered_model("net")
+client.create_model_version("net", info.model_uri, tags={"atelier.registered_by": "boss", "mine": "kept"},
+                            model_id=info.model_id)
+client.copy_model_version("models:/net/1", "copy")
+client.set_registered_model_alias("net", "challenger", 1)
+for attempt in (
+    lambda: client.set_model_version_tag("net", "1", "atelier.registered_by", "boss"),
+    lambda: client.delete_model_version_tag("net", "1", "atelier.registered_by"),
+    lambda: client.set_registered_model_tag("net", "atelier.alias.challenger", "1 boss"),
+    lambda: client.delete_registered_model_tag("net", "atelier.alias.challenger"),
+    lambda: client.create_registered_model("other", tags={"atelier.alias.best": "1 boss"}),
+):
+    try:
+        attempt()
+    except Exception as error:
+        refused.append("Atelier's own" in str(error))
+tags = client.get_model_version("net", "1").tags
+client.set_model_version_tag("net", "1", "mine", "changed")
+print(json.dumps({"refused": refused, "kept": tags["mine"]}))
+"""
+
+
+def test_what_the_client_did_is_the_persons_who_ran_it(platform: Platform, eventually: Callable[..., Any]) -> None:
+    """Members of a project share an account at MLflow: it is the gateway that says which of them came."""
+    owner, member = platform.person(), platform.person()
+    project = f"shared-{owner.name}"
+    owner.http.post("/projects", json={"name": project}).raise_for_status()
+    body = {"name": member.name, "role": "member"}
+    owner.http.post(f"/projects/{project}/members", json=body).raise_for_status()
+    said = json.loads(platform.script(member, AS_SOMEBODY_ELSE, project))
+    assert said == {"refused": [True] * 5, "kept": "kept"}
+
+    def version(model: str) -> Any:
+        answer = owner.http.get(f"/projects/{project}/models/{model}/versions/1")
+        return answer.status_code == 200 and answer.json()
+
+    assert eventually(lambda: version("net"))["created_by"] == member.name
+    assert eventually(lambda: version("copy"))["created_by"] == member.name
+    assert eventually(lambda: version("net")["aliases"]) == ["challenger"]
+    again = "from mlflow import MlflowClient\nMlflowClient().set_registered_model_alias('net', 'best', '1')"
+    platform.script(owner, again, project)
+    assert eventually(lambda: len(version("net")["aliases"]) == 2)
+    with Client(platform.plane.url, owner.token) as client:
+        set_by = {}
+        for event in client.events.follow(project=project, after=0):
+            if event.kind == "model.alias_set":
+                set_by[event.data["alias"]] = event.actor
+            if len(set_by) == 2:
+                break
+    assert set_by == {"challenger": member.name, "best": owner.name}

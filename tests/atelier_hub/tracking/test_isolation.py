@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from atelier_core.registry import workspace_name
-from tests.atelier_hub.tracking.conftest import Member, Platform
+from tests.harness.tracking import Member, Platform
 
 V2, V3 = "/api/2.0/mlflow", "/api/3.0/mlflow"
 FILES = "/api/2.0/mlflow-artifacts/artifacts"

@@ -12,8 +12,8 @@ import pytest
 
 from atelier_cli import main
 from atelier_sdk import AtelierError, Client
-from tests.atelier_hub.tracking.conftest import Member, Platform
 from tests.harness.control_plane import pipeline, submit, wait_for
+from tests.harness.tracking import Member, Platform
 
 SIGNATURE = {
     "inputs": json.dumps([{"type": "double", "name": "a", "required": True}]),

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from atelier_sdk import Client
-from tests.atelier_hub.tracking.conftest import Member, Platform
 from tests.harness.control_plane import pipeline, submit, wait_for
+from tests.harness.tracking import Member, Platform
 
 V2 = "/api/2.0/mlflow"
 STEP = (

@@ -68,18 +68,20 @@ class Image:
         return hashlib.sha256(self.config()).hexdigest()
 
 
-def base() -> Image:
-    """`atelier/base:1`: Debian minbase with Python 3.11 and certificates; about 45 s the first time."""
-    recipe = ["debian", SUITE, ARCHITECTURE, PACKAGES, LEFT_OUT]
-    layer = layers.made_once(recipe, _debian)
+def base(*packages: str) -> Image:
+    """`atelier/base:1`: Debian minbase with Python 3.11 and certificates, and what else is named; about 45 s the first
+    time."""
+    wanted = (*PACKAGES, *packages)
+    recipe = ["debian", SUITE, ARCHITECTURE, wanted, LEFT_OUT]
+    layer = layers.made_once(recipe, lambda tar: _debian(tar, wanted))
     return Image("atelier/base:1", (layer,), {"PATH": SYSTEM_PATH, "LANG": "C.UTF-8"}, command=("/bin/bash",))
 
 
-def _debian(tar: Path) -> None:
+def _debian(tar: Path, packages: tuple[str, ...]) -> None:
     leave_out = [f"--dpkgopt=path-exclude={pattern}" for pattern in LEFT_OUT]
     run(
         "mmdebstrap", "--mode=root", "--variant=minbase", "--quiet", "--skip=output/dev",
-        f"--include={','.join(PACKAGES)}", *leave_out,
+        f"--include={','.join(packages)}", *leave_out,
         "--customize-hook=ln -s /usr/bin/python3 $1/usr/local/bin/python",
         SUITE, tar, timeout=900, env=dict(os.environ, SOURCE_DATE_EPOCH="0"),
     )  # fmt: skip

@@ -38,22 +38,34 @@ def backend_options(cluster: Cluster, prefix: str = "atelier-") -> dict[str, Any
     }
 
 
+def plane_options(cluster: Cluster, prefix: str, **options: Any) -> dict[str, Any]:
+    """How a control plane is told that its steps are pods, in namespaces that begin with `prefix`."""
+    host, port = cluster.advertise_host or "127.0.0.1", free_port()
+    return {
+        "backends": {"cluster": backend_options(cluster, prefix) | options},
+        "extra_binds": [f"{host}:{port}"],
+        "advertise_url": f"http://{host}:{port}/api",
+    }
+
+
 @contextmanager
 def control_plane(folder: Path, hub: TestHub, cluster: Cluster, prefix: str, **options: Any) -> Iterator[ControlPlane]:
     """A running control plane whose steps are pods, in namespaces that begin with `prefix` and go with it."""
-    host, port = cluster.advertise_host or "127.0.0.1", free_port()
-    plane = ControlPlane(
-        folder,
-        hub,
-        backends={"cluster": backend_options(cluster, prefix) | options},
-        extra_binds=[f"{host}:{port}"],
-        advertise_url=f"http://{host}:{port}/api",
-    )
+    plane = ControlPlane(folder, hub, **plane_options(cluster, prefix, **options))
     plane.start()
+    with emptied(cluster, prefix):
+        try:
+            yield plane
+        finally:
+            plane.stop()
+
+
+@contextmanager
+def emptied(cluster: Cluster, prefix: str) -> Iterator[None]:
+    """The namespaces that begin with `prefix` go at the end."""
     try:
-        yield plane
+        yield
     finally:
-        plane.stop()
         names = cluster.kubectl("get", "namespaces", "-o", "name").split()
         if ours := [name for name in names if name.startswith(f"namespace/{prefix}")]:
             cluster.kubectl("delete", *ours, "--wait=false")
@@ -81,7 +93,8 @@ def publish_images(cluster: Cluster, names: Sequence[str] = IMAGES) -> list[str]
     found, known = [], load_images()
     for image in (known[name] for name in names):
         lock = image.lock if image.lock and image.lock.read_text().strip() else None
-        found.append(cluster.publish(images.build_image(image.reference, lock=lock)))
+        below = images.base(*image.packages)
+        found.append(cluster.publish(images.build_image(image.reference, on=below, lock=lock)))
     return found
 
 

@@ -53,6 +53,7 @@ PROGRAMS = {
         Program("etcd", "go.etcd.io/etcd/server/v3", "v3.6.8", "go.etcd.io/etcd/server/v3"),
         Program("coredns", "github.com/coredns/coredns", "v1.14.7", "github.com/coredns/coredns"),
         _extra("helm", "helm.sh/helm/v3", "v3.22.0", "cmd/helm"),
+        _extra("metrics-server", "sigs.k8s.io/metrics-server", "v0.9.0", "cmd/metrics-server"),
         _extra("jobset", "sigs.k8s.io/jobset", "v0.12.0"),
         _extra("kueue", "sigs.k8s.io/kueue", "v0.18.3", "cmd/kueue"),
         _extra(

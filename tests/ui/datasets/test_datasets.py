@@ -21,14 +21,14 @@ from tests.ui.lab import Lab
 SLOW = 60_000
 
 
-def picture() -> bytes:
+def picture(colour: tuple[int, int, int] = (0, 128, 128)) -> bytes:
     """A PNG of one colour."""
 
     def part(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     head = struct.pack(">IIBBBBB", 8, 8, 8, 2, 0, 0, 0)
-    rows = zlib.compress(b"".join(b"\0" + bytes((0, 128, 128)) * 8 for _ in range(8)))
+    rows = zlib.compress(b"".join(b"\0" + bytes(colour) * 8 for _ in range(8)))
     return b"\x89PNG\r\n\x1a\n" + part(b"IHDR", head) + part(b"IDAT", rows) + part(b"IEND", b"")
 
 

@@ -1,4 +1,4 @@
-"""A run whose step has left two models, trained for real."""
+"""A run whose step has left three models, trained for real: two of the same columns, one of the pixels of images."""
 
 from __future__ import annotations
 
@@ -14,19 +14,25 @@ from tests.ui.lab import Lab
 TRAIN = """
 import json, os, pickle
 from pathlib import Path
-import pandas as pd, yaml
+import numpy as np, pandas as pd, yaml
 from sklearn.linear_model import LinearRegression
 rows = pd.DataFrame({"width": [n % 10 + 0.5 for n in range(420)], "height": [n % 7 / 7 for n in range(420)]})
-columns = [{"name": name, "type": "double", "required": True} for name in rows]
-signature = {"inputs": json.dumps(columns), "outputs": json.dumps([{"name": "y", "type": "double", "required": True}])}
+shades = pd.DataFrame(np.random.default_rng(0).uniform(0, 16, (300, 16)), columns=[f"p{at}" for at in range(16)])
 flavors = {"sklearn": {"pickled_model": "model.pkl", "serialization_format": "pickle"},
            "python_function": {"loader_module": "mlflow.sklearn", "model_path": "model.pkl"}}
-for name, slope in (("model", 2), ("second", 3)):
-    model = LinearRegression().fit(rows, slope * rows["width"] - rows["height"])
+for name, table, wanted in (
+    ("model", rows, 2 * rows["width"] - rows["height"]),
+    ("second", rows, 3 * rows["width"] - rows["height"]),
+    ("pixels", shades, shades.sum(axis=1)),
+):
+    model = LinearRegression().fit(table, wanted)
+    columns = [{"name": column, "type": "double", "required": True} for column in table]
+    answers = [{"name": "y", "type": "double", "required": True}]
+    signature = {"inputs": json.dumps(columns), "outputs": json.dumps(answers)}
     folder = Path(os.environ["ATELIER_OUTPUTS"], name)
     folder.mkdir()
     (folder / "model.pkl").write_bytes(pickle.dumps(model))
-    rows.to_csv(folder / "training_sample.csv", index=False)
+    table.to_csv(folder / "training_sample.csv", index=False)
     (folder / "MLmodel").write_text(yaml.safe_dump({"flavors": flavors, "signature": signature}))
 metrics = [{"metric_type": "metrics", "title": "Numbers", "metrics": {"r2": 0.75}}]
 Path(os.environ["ATELIER_RESULTS"], "metric.json").write_text(json.dumps(metrics))
@@ -34,10 +40,10 @@ Path(os.environ["ATELIER_RESULTS"], "metric.json").write_text(json.dumps(metrics
 
 
 def train(client: Client, project: str, folder: Path) -> str:
-    """The run; its step `train` has the outputs `model` and `second`."""
+    """The run; its step `train` has the outputs `model`, `second` and `pixels`."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "train.py").write_text(TRAIN)
-    outputs = {"model": "model", "second": "model"}
+    outputs = dict.fromkeys(("model", "second", "pixels"), "model")
     document = pipeline({"train": {"file": "train.py", "image": "ml", "outputs": outputs}})
     run = submit(client, project, folder, document)
     assert wait_for(client, project, run, 300).state == "done"

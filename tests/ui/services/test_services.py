@@ -11,6 +11,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from atelier_sdk import AtelierError
+from tests.ui.datasets.test_datasets import picture
 from tests.ui.lab import Lab
 from tests.ui.models.trained import answer, begin
 
@@ -30,6 +31,7 @@ async def test_deployed_from_the_model_and_asked(lab: Lab, model: str) -> None:
     await page.get_by_role("button", name="Deploy…").click()
     dialog = page.get_by_role("dialog")
     await expect(dialog).to_contain_text("This version is not approved")
+    await expect(dialog.get_by_label("Served by")).to_have_count(0)  # there is no cluster for servers of others
     await dialog.get_by_label("Name").fill(name)
     await dialog.get_by_role("button", name="Deploy", exact=True).click()
     await expect(dialog.locator(".at-Progress")).to_contain_text("Revision 1")
@@ -211,6 +213,31 @@ async def test_drift_is_kept_on_purpose_and_then_seen(lab: Lab, model: str) -> N
     await expect(tab).to_contain_text("350 rows of 1 request")
     chart = row["width"].get_by_role("img")
     await expect(chart).to_have_attribute("aria-label", re.compile("> 8.5: 10 % of the training sample, 70 % of the"))
+    assert lab.errors == []
+
+
+async def test_deployed_from_a_run_and_asked_about_an_image(lab: Lab, trained: str, room: None) -> None:
+    page, name = lab.page, f"p-{uuid.uuid4().hex[:8]}"
+    await lab.run("atelier:open-run", {"project": "ada", "run": trained})
+    await page.get_by_role("tab", name="Outputs").click()
+    await page.get_by_role("button", name="Deploy pixels").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_label("Name").fill(name)
+    await dialog.get_by_role("button", name="Deploy", exact=True).click()
+    await expect(page.locator(".at-Service")).to_be_visible(timeout=VERY_SLOW)
+    await page.get_by_role("tab", name="Try it").click()
+    black = {"name": "black.png", "mimeType": "image/png", "buffer": picture((0, 0, 0))}
+    await page.locator(".at-Picture input[type=file]").set_input_files(black)
+    await expect(page.locator(".at-Picture")).to_contain_text("scaled to 4 × 4")
+    await expect(page.get_by_label("p15, row 1")).to_have_value("16")
+    await page.get_by_role("button", name="Send", exact=True).click()
+    await expect(page.locator(".at-Answer-label")).to_contain_text("256", timeout=30_000)
+    await page.get_by_label("White is").select_option("255")
+    await page.get_by_label("Dark on light").uncheck()
+    await expect(page.get_by_label("p15, row 1")).to_have_value("0")
+    nonsense = {"name": "no.png", "mimeType": "image/png", "buffer": b"no image"}
+    await page.locator(".at-Picture input[type=file]").set_input_files(nonsense)
+    await expect(page.get_by_role("alert")).to_contain_text("cannot read this image")
     assert lab.errors == []
 
 

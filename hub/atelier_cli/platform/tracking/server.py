@@ -8,7 +8,9 @@ through the gateway only, which swaps their token for an account `level@workspac
 - speaks to the routes that MLflow's Python client uses, and to no other: not to those that manage users, call webhooks
   or language models, or run jobs;
 - is in its own workspace, whatever the request says;
-- neither calls a version `production` nor removes registered models: Atelier asks first who approved, and who uses it.
+- neither calls a version `production` nor removes registered models: Atelier asks first who approved, and who uses it;
+- writes none of Atelier's own tags. All members of a project share one account, so the gateway says who it is
+  (`ACTOR`), and what they register is marked with that name.
 """
 
 from __future__ import annotations
@@ -22,9 +24,13 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from configparser import ConfigParser
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 PRODUCTION = "production"
 HEADER = b"x-mlflow-workspace"
+ACTOR = "X-Atelier-Actor"  # the gateway sets it on whatever it passes on, and takes it from nobody
+TAG = "atelier."
+_LONGEST_KEY = 250  # of MLflow's tags
 _FAMILIES = "experiments|runs|metrics|artifacts|registered-models|model-versions|logged-models|traces"
 _ALLOWED = re.compile(
     rf"/(health|version)|/api/\d\.0/mlflow/({_FAMILIES})(/[^?]*)?"
@@ -116,7 +122,7 @@ def add_content_rules(flask_app: Any, admin: str) -> None:
         authorization = authenticate_request()
         if isinstance(authorization, Response) or authorization.username == admin:
             return None  # MLflow's own check has answered, or it is Atelier itself
-        refusal = rule(request.method)
+        refusal = rule(request.method, unquote(request.headers.get(ACTOR, "")))
         if not refusal:
             return None
         body = json.dumps({"error_code": "PERMISSION_DENIED", "message": refusal})
@@ -125,7 +131,7 @@ def add_content_rules(flask_app: Any, admin: str) -> None:
     flask_app.before_request(check)
 
 
-def _experiment(_method: str) -> str:
+def _experiment(_method: str, _actor: str) -> str:
     from mlflow.protos.service_pb2 import CreateExperiment
     from mlflow.server.handlers import _get_request_message as message_of
 
@@ -133,24 +139,75 @@ def _experiment(_method: str) -> str:
     return "Artifacts lie where Atelier keeps them: leave out artifact_location." if elsewhere else ""
 
 
-def _version(_method: str) -> str:
+def _version(_method: str, actor: str) -> str:
+    from flask import request
     from mlflow.protos.model_registry_pb2 import CreateModelVersion
     from mlflow.server.handlers import _get_request_message as message_of
 
-    plain = re.match(r"(models|runs|mlflow-artifacts):/(?!/)", message_of(CreateModelVersion()).source)
-    return "" if plain else "A version is made of a logged model: its source is models:/… or runs:/…"
+    said = message_of(CreateModelVersion())
+    if not re.match(r"(models|runs|mlflow-artifacts):/(?!/)", said.source):
+        return "A version is made of a logged model: its source is models:/… or runs:/…"
+    if not actor:
+        return ""
+    body = request.get_json(force=True, silent=True)  # which is kept: MLflow reads the same object
+    if not isinstance(body, dict):
+        return "Send a JSON object."
+    # Copies of a version bring its tags along: they are left out, not refused.
+    theirs = [{"key": tag.key, "value": tag.value} for tag in said.tags if not _is_ours(tag.key)]
+    body["tags"] = [*theirs, {"key": f"{TAG}registered_by", "value": actor}]
+    return ""
 
 
-def _alias(method: str) -> str:
+def _tag(_method: str, actor: str) -> str:
+    from flask import request
+    from mlflow.protos import model_registry_pb2 as registry
+    from mlflow.server.handlers import _get_request_message as message_of
+
+    kind = "RegisteredModel" if "/registered-models/" in request.path else "ModelVersion"
+    verb = "Set" if request.path.endswith("set-tag") else "Delete"
+    return _no_tag(message_of(getattr(registry, f"{verb}{kind}Tag")()).key) if actor else ""
+
+
+def _model(_method: str, actor: str) -> str:
+    from mlflow.protos.model_registry_pb2 import CreateRegisteredModel
+    from mlflow.server.handlers import _get_request_message as message_of
+
+    return "".join(_no_tag(tag.key) for tag in message_of(CreateRegisteredModel()).tags) if actor else ""
+
+
+def _is_ours(key: str) -> bool:
+    return key.strip().lower().startswith(TAG)
+
+
+def _no_tag(key: str) -> str:
+    return f"Tags that begin with {TAG!r} are Atelier's own. " * _is_ours(key)
+
+
+def _alias(method: str, actor: str) -> str:
     from mlflow.protos import model_registry_pb2 as registry
     from mlflow.server.handlers import _get_request_message as message_of
 
     message = registry.SetRegisteredModelAlias() if method == "POST" else registry.DeleteRegisteredModelAlias()
-    production = message_of(message).alias.strip().lower() == PRODUCTION
-    return f"What is called {PRODUCTION!r} is said in Atelier, of approved versions: atelier model alias." * production
+    said = message_of(message)
+    if said.alias.strip().lower() == PRODUCTION:
+        return f"What is called {PRODUCTION!r} is said in Atelier, of approved versions: atelier model alias."
+    if method == "POST" and actor:
+        _note_alias(said.name, said.alias, said.version, actor)
+    return ""
 
 
-def _stage(_method: str) -> str:
+def _note_alias(model: str, alias: str, version: str, actor: str) -> None:
+    """An alias has no place for who set it, so that is a tag of the model. It is there before the alias: whoever sees
+    the alias sees whose it is, and a note without its alias says nothing."""
+    from mlflow.entities.model_registry import RegisteredModelTag
+    from mlflow.server.handlers import _get_model_registry_store
+
+    key = f"{TAG}alias.{alias}"
+    if len(key) <= _LONGEST_KEY:
+        _get_model_registry_store().set_registered_model_tag(model, RegisteredModelTag(key, f"{version} {actor}"))
+
+
+def _stage(_method: str, _actor: str) -> str:
     from mlflow.protos.model_registry_pb2 import TransitionModelVersionStage
     from mlflow.server.handlers import _get_request_message as message_of
 
@@ -158,9 +215,15 @@ def _stage(_method: str) -> str:
     return f"Approve the version in Atelier and give it the alias {PRODUCTION!r}." * production
 
 
-_CONTENT_RULES: dict[str, Callable[[str], str]] = {
+# By the end of a path: from method and visitor (empty where it is Atelier's own request) to what speaks against it.
+_CONTENT_RULES: dict[str, Callable[[str, str], str]] = {
     "/mlflow/experiments/create": _experiment,
     "/mlflow/model-versions/create": _version,
+    "/mlflow/model-versions/set-tag": _tag,
+    "/mlflow/model-versions/delete-tag": _tag,
+    "/mlflow/registered-models/create": _model,
+    "/mlflow/registered-models/set-tag": _tag,
+    "/mlflow/registered-models/delete-tag": _tag,
     "/mlflow/registered-models/alias": _alias,
     "/mlflow/model-versions/transition-stage": _stage,
 }

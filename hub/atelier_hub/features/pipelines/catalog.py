@@ -75,9 +75,10 @@ class ImageBody(_Answer):
 
 
 class BackendBody(BaseModel):
-    """An engine that runs can be sent to by its name."""
+    """An engine that runs can be sent to by its name; `kind` is `local` or `kubernetes`, or what else was installed."""
 
     name: str
+    kind: str
     default: bool
     reachable: bool
     capabilities: list[str]
@@ -126,6 +127,7 @@ def list_backends(ctx: Ctx, access: Somebody) -> Page[BackendBody]:
         items=[
             BackendBody(
                 name=name,
+                kind=ctx.settings.backends[name]["type"],
                 default=name == default,
                 reachable=driver.is_open(name),
                 capabilities=sorted(backend.capabilities),

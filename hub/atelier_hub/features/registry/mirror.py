@@ -48,6 +48,7 @@ EVERY = 1.0
 _ACTIVE = 120.0  # seconds for which a project is looked at after somebody was there
 _BACK_OFF = 5.0
 _NAMES = 255
+NOBODY = "mlflow"  # where MLflow does not tell who it was
 
 
 class Mirror:
@@ -205,16 +206,20 @@ class Mirror:
 
     def _take_aliases(self, project: str, model: Mapping[str, Any], before: Named) -> None:
         name = model["name"]
+        notes = _tags_of(model)
         there = {one["alias"]: int(one["version"]) for one in model.get("aliases", []) if len(one["alias"]) <= _NAMES}
         here = before.aliases.get(name, {})
         for alias in sorted((there.keys() | here.keys()) - {PRODUCTION}):  # which only Atelier sets
             was, number = here.get(alias, NO_ALIAS), there.get(alias)
             if was.number != number:
+                who = _who_named(notes.get(f"{TAG}alias.{alias}", ""), number)
+                row = AliasRow(project=project, model=name, alias=alias, set_by=who)
                 with self._db.write() as session:
-                    self._take_alias(session, project, name, alias, number, was)
+                    self._take_alias(session, row, number, was)
 
     @staticmethod
-    def _take_alias(session: Session, project: str, name: str, alias: str, number: int | None, was: NamedAlias) -> None:
+    def _take_alias(session: Session, given: AliasRow, number: int | None, was: NamedAlias) -> None:
+        project, name, alias = given.project, given.model, given.alias
         row = session.get(AliasRow, (project, name, alias), with_for_update=True)
         if (NamedAlias(row.number, row.set_at) if row is not None else NO_ALIAS) != was:
             return  # changed here since: newer than what MLflow said
@@ -223,10 +228,11 @@ class Mirror:
         elif store.one_version(session, project, name, number) is None:
             return  # not taken over yet
         else:
-            named = AliasRow(project=project, model=name, alias=alias, number=number, set_by="mlflow", set_at=now())
-            session.merge(named)
+            given.number, given.set_at = number, now()
+            session.merge(given)
         kind = "model.alias_removed" if number is None else "model.alias_set"
-        emit(session, kind, subject=name, project=project, data={"alias": alias, "version": number or was.number})
+        data = {"alias": alias, "version": number or was.number}
+        emit(session, kind, subject=name, project=project, actor=given.set_by if number is not None else "", data=data)
 
     # --- contents ---
 
@@ -279,6 +285,16 @@ class Mirror:
             emit(session, "model.version_imported", subject=row.model, project=row.project, data=data)
 
 
+def _tags_of(thing: Mapping[str, Any]) -> dict[str, str]:
+    return {tag["key"]: tag.get("value", "") for tag in thing.get("tags", [])}
+
+
 def _who(version: Mapping[str, Any]) -> str:
-    tags = {tag["key"]: tag.get("value", "") for tag in version.get("tags", [])}
-    return (tags.get(f"{TAG}registered_by") or str(version.get("user_id", "")) or "mlflow")[:_NAMES]
+    """Who registered it: MLflow's server marks versions with whom the gateway let in, and lets nobody else do that."""
+    return (_tags_of(version).get(f"{TAG}registered_by") or NOBODY)[:_NAMES]
+
+
+def _who_named(note: str, number: int | None) -> str:
+    """Who let an alias mean this version, if that is what the note beside it is about."""
+    version, _, actor = note.partition(" ")
+    return (actor if version == str(number) and actor else NOBODY)[:_NAMES]

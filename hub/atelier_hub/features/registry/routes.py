@@ -96,8 +96,9 @@ class NewApproval(_Body):
 
 
 class MlflowAccount(BaseModel):
-    """What the gateway shows to MLflow in the visitor's stead."""
+    """What the gateway shows to MLflow in the visitor's stead, and who that is."""
 
+    actor: str
     project: str
     url: str
     username: str
@@ -267,6 +268,7 @@ def mlflow_account(
     account = ctx.get(Accounts).ready(access.project, level)
     ctx.get(Mirror).notice(access.project)
     return MlflowAccount(
+        actor=access.actor.name,
         project=workspace_name(access.project),
         url=ctx.settings.mlflow_url,
         username=account.name,

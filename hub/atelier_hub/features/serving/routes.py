@@ -17,7 +17,7 @@ from atelier_hub.context import Context, Ctx
 from atelier_hub.engine import store as attempts
 from atelier_hub.engine.reading import LogReader
 from atelier_hub.engine.store import Attempt
-from atelier_hub.features.serving import drift, from_steps, keys, service, usage
+from atelier_hub.features.serving import drift, from_steps, keys, moving, service, usage
 from atelier_hub.features.serving.drift import Drift
 from atelier_hub.features.serving.from_steps import parts_of
 from atelier_hub.features.serving.keys import NewServiceKey, ServiceKey
@@ -149,7 +149,7 @@ def set_service_traffic(
 ) -> Service:
     """Give running revisions their shares of the traffic; one that gets all of it is current from now on."""
     with ctx.db.write() as session:
-        found = service.set_traffic(session, parts_of(ctx), access, project, service_name, if_match, body.shares)
+        found = moving.set_traffic(session, parts_of(ctx), access, project, service_name, if_match, body.shares)
     return _changed(ctx, response, found)
 
 
@@ -159,7 +159,7 @@ def roll_back_service(
 ) -> Service:
     """Away from a trial, or back to an earlier revision."""
     with ctx.db.write() as session:
-        found = service.roll_back(session, parts_of(ctx), access, project, service_name, body.revision)
+        found = moving.roll_back(session, parts_of(ctx), access, project, service_name, body.revision)
     return _changed(ctx, response, found)
 
 

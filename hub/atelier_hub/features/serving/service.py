@@ -1,9 +1,8 @@
-"""What people do with services: deploy, watch, move traffic, go back, scale, stop, start and delete them."""
+"""What people do with services: deploy, watch, scale, stop, start and delete them; `moving` is about their traffic."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -12,7 +11,6 @@ from sqlalchemy.orm import Session
 
 from atelier_core import rollout
 from atelier_core.errors import Conflict, Forbidden, Invalid, NotFound
-from atelier_core.rollout import Command, MoveRevision
 from atelier_core.service import Definition, Stage
 from atelier_core.service_view import Place, RevisionView, ServiceView
 from atelier_core.states import State
@@ -114,7 +112,7 @@ def _store(parts: Parts, access: Access, project: str, backend: str, revision: R
                 f"The service {row.name!r} is being deleted.", code="being_deleted", hint="Wait a moment, then deploy."
             )
         before = store.views(session, [row])[row.id]
-        current = _current(before, definition.stage)
+        current = current_of(before, definition.stage)
         revision.service = row.id
         trial = definition.is_trial and current is not None and row.wanted == "run"
         revision.place = Place.CANARY if trial else Place.CURRENT
@@ -158,7 +156,8 @@ def _begin(session: Session, parts: Parts, row: ServiceRow, number: int, actor: 
         move_service(session, row, State.QUEUED, actor=actor)
 
 
-def _current(view: ServiceView, stage: Stage) -> RevisionView | None:
+def current_of(view: ServiceView, stage: Stage) -> RevisionView | None:
+    """The revision that has the traffic of a stage."""
     return next((one for one in view.at(State.RUNNING, stage) if one.place is Place.CURRENT), None)
 
 
@@ -251,90 +250,7 @@ def stats(session: Session, project: str, name: str) -> Stats:
 # --- changing ---
 
 
-def set_traffic(
-    session: Session,
-    parts: Parts,
-    access: Access,
-    project: str,
-    name: str,
-    expected: str | None,
-    shares: Mapping[int, float],
-) -> Service:
-    """Give running revisions their shares; who gets everything is current from now on."""
-    row, view = _edited(session, project, name, expected)
-    running = {one.number: one for one in view.at(State.RUNNING, Stage.PRODUCTION)}
-    missing = sorted(set(shares) - set(running))
-    if missing:
-        raise Conflict(
-            f"Revision {missing[0]} does not run, so it cannot get traffic.",
-            code="not_running",
-            hint=f"Running: {', '.join(map(str, running)) or 'none'}. Others: atelier service rollback {name} --to N",
-        )
-    if abs(sum(shares.values()) - 100) > 0.01:
-        raise Invalid("The shares do not add up to 100.", code="bad_shares", hint="For example: 2=90 3=10.")
-    whole = next((number for number, share in shares.items() if share >= 100), None)
-    commands: list[Command] = rollout.promote(view, running[whole]) if whole is not None else []
-    if whole is None:
-        current = _current(view, Stage.PRODUCTION)
-        commands += [
-            MoveRevision(number, State.RUNNING, _place(one, current), shares.get(number, 0))
-            for number, one in running.items()
-        ]
-    Transition(session, row, parts.replicas, access.actor.name).carry_out(commands)
-    return views.show(session, parts.settings, row)
-
-
-def _place(one: RevisionView, current: RevisionView | None) -> Place:
-    return Place.CURRENT if current is not None and one.number == current.number else Place.CANARY
-
-
-def roll_back(session: Session, parts: Parts, access: Access, project: str, name: str, number: int | None) -> Service:
-    """Away from a trial, or back to an earlier revision."""
-    row = find(session, project, name, lock=True)
-    view = store.views(session, [row])[row.id]
-    current = _current(view, Stage.PRODUCTION)
-    trials = [one for one in view.at(State.RUNNING, Stage.PRODUCTION) if one.place is Place.CANARY]
-    actor = access.actor.name
-    if number is None and trials and current is not None:
-        commands = _end_trial(trials[-1], current, actor)
-        Transition(session, row, parts.replicas, actor).carry_out(commands)
-        row.changed_at, row.version = now(), row.version + 1
-        return views.show(session, parts.settings, row)
-    target = _earlier(view, current, number)
-    _revive(session, parts, row, target, current, actor)
-    return views.show(session, parts.settings, row)
-
-
-def _end_trial(trial: RevisionView, current: RevisionView, actor: str) -> list[Command]:
-    text = f"{actor} went back to revision {current.number}."
-    return [
-        MoveRevision(trial.number, State.STOPPING, trial.place, 0, rollout.ROLLED_BACK, text),
-        MoveRevision(current.number, State.RUNNING, Place.CURRENT, 100),
-    ]
-
-
-def _earlier(view: ServiceView, current: RevisionView | None, number: int | None) -> RevisionView:
-    """The revision to go back to."""
-    production = [one for one in view.revisions if one.definition.stage is Stage.PRODUCTION]
-    good = [one for one in production if one.ready_at is not None and one.reason != rollout.ROLLED_BACK]
-    if number is None:
-        before = [one for one in good if current is None or one.number < current.number]
-        if not before:
-            raise Conflict(
-                "There is no earlier revision that was ever ready.",
-                code="nothing_before",
-                hint="Name one (atelier service rollback NAME --to NUMBER), or deploy again.",
-            )
-        return before[-1]
-    found = next((one for one in production if one.number == number), None)
-    if found is None:
-        raise NotFound(f"There is no revision {number} for production.", code="no_revision")
-    if current is not None and found.number == current.number:
-        raise Conflict(f"Revision {number} is the one that serves.", code="is_current", hint="Name another one.")
-    return found
-
-
-def _revive(
+def revive(
     session: Session, parts: Parts, row: ServiceRow, target: RevisionView, current: RevisionView | None, actor: str
 ) -> None:
     """Roll an earlier revision out again; one whose replicas still run has its traffic at once."""
@@ -364,7 +280,7 @@ def scale(
     maximum: int,
 ) -> Service:
     """Change how many replicas there are; the next deployment says anew how many it wants."""
-    row, view = _edited(session, project, name, expected)
+    row, view = edited(session, project, name, expected)
     if minimum > maximum:
         raise Invalid("The smallest number is more than the largest.", code="bad_replicas")
     for one in view.revisions:
@@ -402,7 +318,7 @@ def start(session: Session, parts: Parts, access: Access, project: str, name: st
     else:
         ready = [one for one in view.revisions if one.ready_at is not None]
         last = max(ready or view.revisions, key=lambda one: (one.ready_at or one.began_at, one.number))
-        _revive(session, parts, row, last, None, access.actor.name)
+        revive(session, parts, row, last, None, access.actor.name)
     return views.show(session, parts.settings, row)
 
 
@@ -425,7 +341,8 @@ def wake_up(session: Session, reference: str) -> None:
     wake(session, row)
 
 
-def _edited(session: Session, project: str, name: str, expected: str | None) -> tuple[ServiceRow, ServiceView]:
+def edited(session: Session, project: str, name: str, expected: str | None) -> tuple[ServiceRow, ServiceView]:
+    """A running service that is being changed: its row, locked, and what is known of it."""
     row = find(session, project, name, lock=True)
     check_version(expected, row.version)
     if row.wanted != "run":

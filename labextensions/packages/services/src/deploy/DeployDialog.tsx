@@ -4,7 +4,7 @@ import { TranslationBundle } from '@jupyterlab/translation';
 import { HTMLSelect } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
-import { Amount, Select, Text } from './fields';
+import { Amount, Lines, Select, Text } from './fields';
 import { Offer } from './offer';
 import { Kind, nameOf, Wish } from './wish';
 
@@ -137,22 +137,59 @@ function Source({ wish, offer, change }: Part): JSX.Element {
       {wish.kind === 'image' && (
         <>
           <Text label={trans.__('Image')} value={wish.image} onChange={image => change({ image })} />
-          <label className="at-Form-field">
-            {trans.__('Command, one word per line')}
-            <textarea
-              className="at-Input at-Area"
-              rows={3}
-              value={wish.command}
-              onChange={event => change({ command: event.target.value })}
-            />
-            <span className="at-Form-help">
-              {trans.__('It listens on the port in %1.', '${ATELIER_PORT_HTTP}')}
-            </span>
-          </label>
+          <Lines
+            label={trans.__('Command, one word per line')}
+            value={wish.command}
+            help={trans.__('It listens on the port in %1.', '${ATELIER_PORT_HTTP}')}
+            onChange={command => change({ command })}
+          />
         </>
+      )}
+      {wish.kind !== 'image' && <Server wish={wish} offer={offer} change={change} />}
+    </>
+  );
+}
+
+/** Servers of others are for clusters: where there is none, or this machine was chosen, nobody is asked. */
+function Server({ wish, offer, change }: Part): JSX.Element | null {
+  const trans = useTrans();
+  const possible = wish.on ? offer.clusters.includes(wish.on) : offer.clusters.length > 0;
+  if (!possible && !wish.server) {
+    return null;
+  }
+  const help: Record<string, string> = {
+    triton: trans.__('What is deployed is a model repository as Triton lays it out'),
+    vllm: trans.__(
+      'What is deployed is the folder of a language model; choose a flavor that has an accelerator'
+    )
+  };
+  return (
+    <>
+      <Select
+        label={trans.__('Served by')}
+        value={wish.server}
+        options={[
+          ['', trans.__('Atelier: scikit-learn, XGBoost, LightGBM, ONNX, PyTorch, TensorFlow')],
+          ['triton', trans.__('Triton, by its own image')],
+          ['vllm', trans.__('vLLM, by its own image')]
+        ]}
+        help={help[wish.server]}
+        onChange={server => change({ server, on: server ? clusterOf(wish, offer) : '' })}
+      />
+      {wish.server && (
+        <Lines
+          label={trans.__('Arguments of the server, one word per line')}
+          value={wish.arguments}
+          onChange={text => change({ arguments: text })}
+        />
       )}
     </>
   );
+}
+
+/** Where it can run: the chosen cluster, or the only one there is. */
+function clusterOf(wish: Wish, offer: Offer): string {
+  return wish.on || (offer.clusters.length === 1 ? offer.clusters[0] : '');
 }
 
 function ModelChoice({ wish, offer, change }: Part): JSX.Element {

@@ -38,6 +38,22 @@ function Field(props: FieldProps & { type: string }): JSX.Element {
   );
 }
 
+/** Several words, one per line. */
+export function Lines(props: FieldProps): JSX.Element {
+  return (
+    <label className="at-Form-field">
+      {props.label}
+      <textarea
+        className="at-Input at-Area"
+        rows={3}
+        value={props.value}
+        onChange={event => props.onChange(event.target.value)}
+      />
+      {props.help && <span className="at-Form-help">{props.help}</span>}
+    </label>
+  );
+}
+
 /** One of several. */
 export function Select(props: FieldProps & { options: [value: string, label: string][] }): JSX.Element {
   return (
@@ -50,6 +66,7 @@ export function Select(props: FieldProps & { options: [value: string, label: str
           </option>
         ))}
       </HTMLSelect>
+      {props.help && <span className="at-Form-help">{props.help}</span>}
     </label>
   );
 }

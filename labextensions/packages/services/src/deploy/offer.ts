@@ -7,6 +7,8 @@ export interface Offer {
   models: { reference: string; approved: boolean }[];
   flavors: { name: string; description: string }[];
   backends: string[];
+  /** Those of them that are clusters. */
+  clusters: string[];
 }
 
 /** Ask for all of it. */
@@ -27,6 +29,7 @@ export async function loadOffer(atelier: IAtelier, project: string): Promise<Off
         : [])
     ]),
     flavors: flavors.items.map(({ name, description }) => ({ name, description })),
-    backends: backends.items.map(one => one.name)
+    backends: backends.items.map(one => one.name),
+    clusters: backends.items.filter(one => one.kind !== 'local').map(one => one.name)
   };
 }

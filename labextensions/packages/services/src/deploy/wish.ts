@@ -7,6 +7,10 @@ export interface Wish {
   output: { run: string; step: string; output: string };
   image: string;
   command: string;
+  /** A model server of others, `triton` or `vllm`; empty: Atelier's own. */
+  server: string;
+  /** What that server is told beside its model, one word per line. */
+  arguments: string;
   stage: string;
   flavor: string;
   on: string;
@@ -38,14 +42,16 @@ export function wishOf(definition: Definition): Wish {
   const output = objectOf(definition.output);
   const text = (value: unknown, otherwise = ''): string =>
     typeof value === 'string' || typeof value === 'number' ? String(value) : otherwise;
-  const command = Array.isArray(definition.command) ? definition.command.map(String) : [];
+  const lines = (value: unknown): string => (Array.isArray(value) ? value.map(String).join('\n') : '');
   return {
     name: text(definition.name),
     kind: definition.output ? 'output' : definition.model || !definition.image ? 'model' : 'image',
     model: text(definition.model),
     output: { run: text(output.run), step: text(output.step), output: text(output.output, 'model') },
     image: text(definition.image),
-    command: command.join('\n'),
+    command: lines(definition.command),
+    server: text(definition.server),
+    arguments: lines(definition.arguments),
     stage: text(definition.stage, 'production'),
     flavor: text(definition.flavor),
     on: text(definition.on),
@@ -65,14 +71,22 @@ export function wishOf(definition: Definition): Wish {
 /** The definition to deploy: what the dialog does not show stays as it was in `before`. */
 export function definitionOf(wish: Wish, before: Definition): Definition {
   const { kind } = wish;
-  const lines = wish.command.split('\n').filter(line => line.trim());
+  const lines = (text: string): string[] => text.split('\n').filter(line => line.trim());
+  const server = kind === 'image' ? '' : wish.server;
+  const model = kind === 'model' ? wish.model.trim() : '';
+  // A file may name for a server what the dialog does not offer; a model that is chosen takes its place.
+  const other = server !== '' && kind === 'model' && !model;
   return {
     ...before,
     name: wish.name.trim(),
-    model: kind === 'model' ? wish.model.trim() : '',
+    model,
+    server,
+    arguments: server ? lines(wish.arguments) : [],
+    dataset: other ? (before.dataset ?? '') : '',
+    repository: other ? (before.repository ?? '') : '',
     output: kind === 'output' ? { ...objectOf(before.output), ...wish.output } : null,
     image: kind === 'image' ? wish.image.trim() : (before.image ?? ''),
-    command: kind === 'image' ? lines : (before.command ?? []),
+    command: kind === 'image' ? lines(wish.command) : (before.command ?? []),
     stage: wish.stage,
     flavor: wish.flavor,
     on: wish.on,
