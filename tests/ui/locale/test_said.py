@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from typing import Any
 
 from tests.ui.locale.said import CATALOG, ROOT, catalog, sentences
 
@@ -12,25 +13,31 @@ GAP = re.compile(r"%(\d+)")
 MODULE = ROOT / "labextensions" / "packages" / "api" / "lib" / "said.js"
 TRANSLATE = """
 import { readFileSync } from 'node:fs';
-import { Phrases } from 'MODULE';
+import { isSaid, Phrases } from 'MODULE';
 const phrases = new Phrases(JSON.parse(readFileSync('CATALOG', 'utf-8')));
 const asked = JSON.parse(readFileSync(0, 'utf-8'));
-process.stdout.write(JSON.stringify(asked.map(one => phrases.say(one))));
+process.stdout.write(JSON.stringify(asked.map(one => METHOD)));
 """
 
 
 def translate(*texts: str) -> list[str]:
     """What Lab's own code makes of them."""
-    script = TRANSLATE.replace("MODULE", str(MODULE)).replace("CATALOG", str(CATALOG))
+    answered: list[str] = ask("phrases.say(one)", list(texts))
+    return answered
+
+
+def ask(method: str, asked: list[Any]) -> list[Any]:
+    """What Lab's own code says to each."""
+    script = TRANSLATE.replace("MODULE", str(MODULE)).replace("CATALOG", str(CATALOG)).replace("METHOD", method)
     told = subprocess.run(
         ["node", "--input-type=module", "-e", script],
-        input=json.dumps(texts),
+        input=json.dumps(asked),
         capture_output=True,
         text=True,
         timeout=60,
         check=True,
     )
-    answered: list[str] = json.loads(told.stdout)
+    answered: list[Any] = json.loads(told.stdout)
     return answered
 
 
@@ -85,3 +92,17 @@ def test_sentences_in_sentences_and_after_one_another() -> None:
 def test_what_others_said_stays() -> None:
     others = ["Traceback (most recent call last):", "disk quota?", "model-3: 0.5", "", "x" * 10_000]
     assert translate(*others) == others
+
+
+def test_what_people_have_made_stays() -> None:
+    data, version = "/atelier/api/projects/ada/datasets/logs", "versions/1/preview?path=a.jsonl"
+    asked = [
+        (f"{data}/{version}", True),
+        (f"{data}/{version}", False),
+        (data, True),
+        ("/atelier/api/projects/ada/revisions/v1", True),
+        ("/atelier/api/projects/ada/revisions?limit=1", True),
+        ("/atelier/local/predict", True),
+        ("/atelier/local/predict", False),
+    ]
+    assert ask("isSaid(...one)", list(asked)) == [False, True, True, False, True, False, True]

@@ -3,7 +3,7 @@ import { ServerConnection } from '@jupyterlab/services';
 import createClient, { type Client } from 'openapi-fetch';
 
 import { ApiError } from './errors';
-import { Phrases } from './said';
+import { isSaid, Phrases } from './said';
 import type { paths } from './schema';
 
 /** The platform's REST interface with its own types: `client.GET('/projects/{project}/runs', …)`. */
@@ -36,7 +36,7 @@ async function send(
   };
   try {
     const response = await ServerConnection.makeRequest(request.url, init, settings);
-    return await translated(response, await speech);
+    return await translated(response, request.url, await speech);
   } catch (error) {
     if (error instanceof ServerConnection.NetworkError) {
       const phrases = await speech;
@@ -48,8 +48,9 @@ async function send(
 }
 
 /** An answer whose messages and hints are in the person's language. */
-async function translated(response: Response, phrases: Phrases): Promise<Response> {
-  if (phrases.none || !response.headers.get('content-type')?.includes('json')) {
+async function translated(response: Response, url: string, phrases: Phrases): Promise<Response> {
+  const isJson = response.headers.get('content-type')?.includes('json');
+  if (phrases.none || !isJson || !isSaid(url, response.ok)) {
     return response;
   }
   const text = await response.text();
@@ -92,7 +93,7 @@ export async function local<T>(
   const url = URLExt.join(settings.baseUrl, 'atelier', path);
   const init = body === undefined ? {} : { method: 'POST', body: JSON.stringify(body) };
   const answered = await ServerConnection.makeRequest(url, init, settings);
-  const response = await translated(answered, await speech);
+  const response = await translated(answered, url, await speech);
   const answer: unknown = await response.json().catch(() => undefined);
   if (!response.ok) {
     throw ApiError.from(answer, response.status);

@@ -16,8 +16,15 @@ const SENTENCES = /(?<=[.?!])\s+(?=\S)/;
 /** What ends a sentence, or what it is about. */
 const BETWEEN = /(?<=[.?!])\s+(?=\S)|: /;
 const PLACE = /^([^\n]{1,100}?): (.+)$/;
+/** Where what people and programs have made comes from: that stays as it is. */
+const MADE = /\/(content|preview|predict|revisions\/[^/?]+)(\?|$)/;
 /** Nobody writes so long a sentence: it is somebody's output. */
 const LONGEST = 4000;
+
+/** Whether an answer is the platform's own words. */
+export function isSaid(url: string, isGood: boolean): boolean {
+  return !isGood || !MADE.test(url);
+}
 
 /**
  * The platform's own sentences in the person's language.
