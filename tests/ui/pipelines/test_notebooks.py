@@ -59,7 +59,6 @@ async def test_its_parameters_its_ports_and_what_it_left(lab: Lab) -> None:
     # What a person has written into it stays when it is opened again, here from the run's page.
     mine = lab.read(name) | {"metadata": {"mine": True}}
     lab.write(name, mine)
-    await lab.run("application:close-all")
     await lab.run("atelier:open-run", {"project": "ada", "run": run})
     await page.get_by_role("tab", name="Outputs", exact=True).click()
     await page.get_by_role("button", name="Open notebook as a notebook").click()
