@@ -20,10 +20,10 @@ from atelier_cli.platform.layout import Layout, load_settings
 PASSWORD = "correct horse battery"
 
 
-def free_port() -> int:
+def free_port(host: str = "127.0.0.1") -> int:
     """A port that was free a moment ago."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((host, 0))
         port: int = probe.getsockname()[1]
         return port
 

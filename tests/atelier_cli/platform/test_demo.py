@@ -8,7 +8,9 @@ import subprocess
 from pathlib import Path
 
 import httpx
+import pyarrow
 import pytest
+from pyarrow import parquet
 
 from tests.atelier_cli.platform.installation import Installation, free_port
 
@@ -33,6 +35,11 @@ def test_the_demo_ends_in_a_service_that_answers(spare: Installation, tmp_path: 
     assert "301 rows, 300 with predictions: y.csv" in said
     answers = (tmp_path / "y.csv").read_text().splitlines()
     assert answers[0].startswith("predict,") and len(set(answers[1:301])) == 1 and "Row 301: " in answers[301]
+    parquet.write_table(pyarrow.table({name: [0.0] * 300 for name in names}), tmp_path / "x.parquet")
+    said = atelier(spare, tmp_path, "service", "predict", "digits", "-f", "x.parquet", "-o", "y.jsonl", "--no-keep")
+    assert "300 rows, 300 with predictions: y.jsonl" in said
+    same = {str(json.loads(line)["predict"]) for line in (tmp_path / "y.jsonl").read_text().splitlines()}
+    assert same == {answers[1].partition(",")[0]}
     assert spare.json("down", "--stop-runs")["stopped_services"] == 1
     assert not spare.processes()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,7 +19,6 @@ from . import images
 from .fixtures import Cluster
 from .runtime import publish_runtime
 
-BIND_PORT = 8081
 # Those of the demo and of most tests; others are gigabytes.
 IMAGES = ("python", "ml", "serve-sklearn")
 
@@ -101,20 +99,8 @@ def publish_images(cluster: Cluster, names: Sequence[str] = IMAGES) -> list[str]
 def up_options(cluster: Cluster) -> list[str]:
     """What `atelier up` must be told to use this cluster, once everything is published."""
     host = cluster.advertise_host or "127.0.0.1"
-    address = f"{host}:{_free_port(host)}"
+    address = f"{host}:{any_port(host)}"
     return [
         "--kubeconfig", str(cluster.kubeconfig), "--registry", cluster.registry or "",
         "--bind", address, "--advertise-url", f"http://{address}",
     ]  # fmt: skip
-
-
-def _free_port(host: str) -> int:
-    """The usual one if it is free."""
-    for port in (BIND_PORT, 0):
-        with socket.socket() as probe:
-            try:
-                probe.bind((host, port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise OSError(f"no port is free at {host}")

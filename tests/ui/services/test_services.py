@@ -181,6 +181,7 @@ async def test_one_that_sleeps_is_calm_about_it(lab: Lab, served: str) -> None:
     head = page.locator(".at-Run-header")
     await expect(head.locator(".at-StateBadge")).to_have_text("Asleep")
     await expect(head).to_contain_text("the next request wakes it")
+    await expect(page.get_by_role("region", name="Traffic").get_by_role("cell").last).to_have_text("Asleep")
     await head.get_by_role("button", name="Wake up").click()
     await expect(head.locator(".at-mod-asleep")).to_have_count(0)
     await expect(head.get_by_role("button", name="Stop…")).to_be_visible()

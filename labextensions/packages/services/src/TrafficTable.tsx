@@ -41,6 +41,7 @@ export function TrafficTable(props: Props): JSX.Element | null {
             <TrafficRow
               key={one.revision}
               one={one}
+              asleep={service.sleeping && one.ready === 0}
               shared={inProduction(service).length > 1}
               share={wanted[one.revision] ?? String(one.weight)}
               refused={refused}
@@ -116,12 +117,13 @@ function SetShares(
 
 function TrafficRow(props: {
   one: Traffic;
+  asleep: boolean;
   shared: boolean;
   share: string;
   refused: string;
   onShare: (text: string) => void;
 }): JSX.Element {
-  const { one } = props;
+  const { one, asleep } = props;
   const trans = useTrans();
   const production = one.stage === 'production';
   return (
@@ -145,7 +147,7 @@ function TrafficRow(props: {
         )}
       </td>
       <td>{one.mirror ? `${one.mirror} %` : '–'}</td>
-      <td>{trans.__('%1 of %2 answer', one.ready, one.replicas)}</td>
+      <td>{asleep ? trans.__('Asleep') : trans.__('%1 of %2 answer', one.ready, one.replicas)}</td>
     </tr>
   );
 }
