@@ -271,7 +271,7 @@ def test_bad_rows_are_named_and_the_others_answered(batch: Callable[..., str], h
         (b"a,b,kind\n1,2,red\n", CSV, "&outputs=nothing", 400, "wrong_outputs", "nothing"),
         (b"a,b,kind\n1,2,red\n", CSV, "&kepe=1", 422, "bad_query", "query"),
         (b"a,b,kind\n1,2,red\n", CSV, "&model=other", 404, "no_model", "'other'"),
-        (b"PAR1", {"Content-Type": "application/vnd.apache.parquet"}, "", 415, "unknown_format", "text/csv"),
+        (b"PAR1", {"Content-Type": "application/x-hdf5"}, "", 415, "unknown_format", "text/csv"),
         (b"a,b,kind\n1,2,red\n", {**CSV, "Content-Encoding": "gzip"}, "", 415, "packed", "Packed"),
         (b'a,b,kind\n1,2,"' + b"x" * 1_100_000, CSV, "", 413, "row_too_long", "Row 1"),
     ],

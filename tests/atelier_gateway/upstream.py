@@ -17,7 +17,7 @@ from urllib.parse import parse_qs
 import httpx
 import uvicorn
 
-from tests.harness.hub import free_port
+from tests.harness.ports import free_port
 
 PIECE = bytes(range(256)) * 256
 

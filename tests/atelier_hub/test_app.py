@@ -23,7 +23,8 @@ from atelier_hub.http import application
 from atelier_hub.http.application import api_routes
 from tests.atelier_hub.conftest import Person
 from tests.atelier_hub.server import BASE, Server
-from tests.harness.hub import TestHub, free_port
+from tests.harness.hub import TestHub
+from tests.harness.ports import free_port
 
 
 class Process:

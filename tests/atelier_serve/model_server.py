@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 
 from tests.atelier_serve import environments
-from tests.harness.hub import free_port
+from tests.harness.ports import free_port
 
 CODE = Path(__file__).parents[2] / "hub" / "serve"
 START_SECONDS = 120

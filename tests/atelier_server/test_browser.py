@@ -9,7 +9,8 @@ import httpx
 import pytest
 import websockets
 
-from tests.atelier_cli.platform.installation import Browser, Installation, free_port
+from tests.atelier_cli.platform.installation import Browser, Installation
+from tests.harness.ports import free_port
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.harness.hub import free_port
+from tests.harness.ports import free_port
 
 MISSING = "MariaDB's server is not installed. Run: apt-get install -y mariadb-server-core mariadb-client-core"
 PASSWORD = "right/%41 horse"  # what an address would have to escape

@@ -17,7 +17,7 @@ import sqlalchemy
 from atelier_templates.loader import Library
 from tests.atelier_templates.mariadb import MISSING, PASSWORD, MariaDB, installed
 from tests.atelier_templates.running import Bench, Ended, Warm, on, step
-from tests.harness.hub import free_port
+from tests.harness.ports import free_port
 from tests.harness.postgres import Postgres
 
 TABLE = "age,city,bought\n34,Köln,yes\n28,Bonn,no\n"

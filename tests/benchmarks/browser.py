@@ -12,7 +12,8 @@ from tempfile import TemporaryDirectory
 from playwright.async_api import BrowserContext, Route, async_playwright
 
 from tests.atelier_cli.platform.installation import Browser as HubPages
-from tests.atelier_cli.platform.installation import Installation, free_port
+from tests.atelier_cli.platform.installation import Installation
+from tests.harness.ports import free_port
 from tests.ui.conftest import FLAGS
 from tests.ui.lab import sign_in
 

@@ -20,7 +20,7 @@ import uvloop
 from tests.atelier_gateway.gateway import GatewayProcess, Key, service
 from tests.benchmarks.report import Aim, Row, Table
 from tests.benchmarks.statistics import median, percentile
-from tests.harness.hub import free_port
+from tests.harness.ports import free_port
 
 VISITORS = (1, 16)
 PATH = "/v2/models/m/infer"

@@ -22,7 +22,7 @@ from tests.harness.cluster import fixtures
 from tests.harness.cluster.fixtures import Cluster
 from tests.harness.cluster.platform import backend_options
 from tests.harness.cluster.settings import CannotRun
-from tests.harness.hub import free_port
+from tests.harness.ports import free_port
 
 AIMS = (Aim("median", 0.15), Aim("p99", 1.0))
 _RESOURCES = {"cpu": 0.02, "memory": "96Mi"}

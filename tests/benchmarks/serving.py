@@ -27,7 +27,7 @@ from tests.benchmarks import peers
 from tests.benchmarks.gateway import running_gateway
 from tests.benchmarks.next_pod import Skipped
 from tests.benchmarks.report import Aim, Row, Table
-from tests.harness.hub import free_port
+from tests.harness.ports import free_port
 
 OURS = "Atelier"
 THROUGH = "Atelier through its gateway"

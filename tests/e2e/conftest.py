@@ -21,7 +21,8 @@ from tests.harness import tracking
 from tests.harness.cluster.fixtures import Cluster, cluster
 from tests.harness.cluster.platform import emptied, plane_options
 from tests.harness.control_plane import ControlPlane, environment_cache, pipeline, submit, wait_for
-from tests.harness.hub import TestHub, free_port
+from tests.harness.hub import TestHub
+from tests.harness.ports import free_port
 from tests.harness.tracking import Platform
 
 __all__ = ["cluster"]

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.atelier_cli.platform.installation import Browser, Installation, free_port
+from tests.atelier_cli.platform.installation import Browser, Installation
+from tests.harness.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 UV = str(Path(sys.executable).with_name("uv"))

@@ -17,7 +17,7 @@ import httpx
 from playwright.async_api import Browser, Page
 
 from tests.harness.control_plane import environment_cache
-from tests.harness.hub import free_port
+from tests.harness.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 LOCK = Path(__file__).with_name("requirements.lock")

@@ -15,7 +15,8 @@ from typing import Any
 import httpx
 
 from atelier_sdk import Client
-from tests.harness.hub import TestHub, free_port
+from tests.harness.hub import TestHub
+from tests.harness.ports import free_port
 
 START_SECONDS = 60
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 import httpx
 
 from atelier_spawner.hub_config import SERVICE_SCOPES
+from tests.harness.ports import free_port
 
 START_SECONDS = 90
 _CONFIG = '''
@@ -58,13 +58,6 @@ c.JupyterHub.load_roles = [
 ]
 c.JupyterHub.load_groups = {{"platform-admins": {{"users": []}}}}
 '''
-
-
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class TestHub:

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 
 from atelier_cli.platform.tracking import environment, process
-from tests.harness.hub import free_port
+from tests.harness.ports import free_port
 
 START_SECONDS = 120
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psycopg
 
-from tests.harness.hub import free_port
+from tests.harness.ports import free_port
 
 MISSING = "PostgreSQL's server is not installed. Run: apt-get install -y postgresql"
 

@@ -17,8 +17,9 @@ import httpx
 
 from atelier_cli.platform.tracking import environment
 from tests.harness.control_plane import ControlPlane
-from tests.harness.hub import TestHub, free_port
+from tests.harness.hub import TestHub
 from tests.harness.mlflow import MlflowServer
+from tests.harness.ports import free_port
 
 _numbers = itertools.count(1)
 GATEWAY = "/services/atelier-gateway"

@@ -14,8 +14,9 @@ from playwright.async_api import Browser, BrowserContext, async_playwright
 
 from atelier_sdk import Client, credentials
 from tests.atelier_cli.platform.installation import Browser as HubPages
-from tests.atelier_cli.platform.installation import Installation, free_port
+from tests.atelier_cli.platform.installation import Installation
 from tests.harness.control_plane import environment_cache
+from tests.harness.ports import free_port
 from tests.ui.lab import Lab, sign_in
 from tests.ui.models.trained import train
 from tests.ui.overlay import EVERY_CONTROL, templates_with

@@ -15,6 +15,7 @@ from atelier_hub.engine.driver import Driver
 from atelier_hub.engine.store import Attempt
 
 _POLL = 0.3  # seconds between looks at a log that is shipped in pieces
+_STANDS = 1.0  # seconds after which a log that moves into the store, and does not grow there, has stopped
 
 
 class LogReader:
@@ -32,6 +33,7 @@ class LogReader:
         self._ctx, self._attempt, self._replica = ctx, attempt, replica
         self._at, self._follow, self._look = offset, follow, look
         self._logs = ctx.logs
+        self._end, self._grown = 0, 0.0
 
     async def stream(self) -> AsyncIterator[bytes]:
         """Pieces of the log until it ends (or, without `follow`, until nothing more is there now)."""
@@ -43,12 +45,22 @@ class LogReader:
             if self._at == before:
                 async for piece in self._live():
                     yield piece
-            if over or not self._follow:
+            if (over or not self._follow) and not await self._moves():
                 if self._at == before or not self._follow:
                     return
                 continue
             await asyncio.sleep(_POLL)
             self._attempt = await asyncio.to_thread(self._again)
+
+    async def _moves(self) -> bool:
+        """Whether the log of an attempt that ended is on its way into the store, so that what is missing comes soon."""
+        attempt, now = self._attempt, asyncio.get_running_loop().time()
+        if attempt is None or not attempt.final or attempt.cleaned:
+            return False
+        end = await asyncio.to_thread(self._logs.end, attempt.id, self._replica)
+        if end != self._end:
+            self._end, self._grown = end, now
+        return end > 0 and now - self._grown < _STANDS
 
     def _again(self) -> Attempt | None:
         if self._attempt is None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.atelier_cli.platform.installation import Browser, Installation, free_port
+from tests.atelier_cli.platform.installation import Browser, Installation
+from tests.harness.ports import free_port
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,8 @@ import pytest
 from atelier_cli.platform import archive
 from atelier_cli.platform.layout import Layout
 from atelier_core.errors import Conflict, Invalid
-from tests.atelier_cli.platform.installation import Browser, Installation, free_port
+from tests.atelier_cli.platform.installation import Browser, Installation
+from tests.harness.ports import free_port
 
 
 def test_restored_platform_has_the_same_people_projects_and_files(

@@ -12,7 +12,8 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from tests.atelier_cli.platform.installation import Installation, free_port
+from tests.atelier_cli.platform.installation import Installation
+from tests.harness.ports import free_port
 
 
 @pytest.mark.timeout(600)

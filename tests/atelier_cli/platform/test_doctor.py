@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from tests.atelier_cli.platform.installation import Installation, free_port
+from tests.atelier_cli.platform.installation import Installation
+from tests.harness.ports import free_port
 
 
 def checks(installation: Installation, *options: str) -> tuple[int, dict[str, dict[str, str]]]:

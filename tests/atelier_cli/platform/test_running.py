@@ -13,7 +13,8 @@ import httpx
 import pytest
 
 from atelier_cli.platform.layout import load_secrets, load_settings
-from tests.atelier_cli.platform.installation import Browser, Installation, free_port, ok, wait_for
+from tests.atelier_cli.platform.installation import Browser, Installation, ok, wait_for
+from tests.harness.ports import free_port
 
 HEALTH = "/services/atelier/api/health"
 GATEWAY = "/services/atelier-gateway"

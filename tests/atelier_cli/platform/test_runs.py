@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 
 from atelier_sdk import Client
-from tests.atelier_cli.platform.installation import Installation, free_port, wait_for
+from tests.atelier_cli.platform.installation import Installation, wait_for
 from tests.harness import control_plane
+from tests.harness.ports import free_port
 
 HOLD = """
 import os, time

@@ -15,7 +15,8 @@ from atelier_sdk import Client
 from atelier_sdk.services import Service
 from tests.atelier_gateway.gateway import BASE, GatewayProcess
 from tests.harness.control_plane import ControlPlane, environment_cache
-from tests.harness.hub import TestHub, free_port
+from tests.harness.hub import TestHub
+from tests.harness.ports import free_port
 
 SECONDS = 60.0
 _numbers = itertools.count(1)

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.atelier_cli.platform.installation import Browser, Installation, free_port
+from tests.atelier_cli.platform.installation import Browser, Installation
+from tests.harness.ports import free_port
 
 
 def python_for_all(place: Path) -> str:

@@ -11,9 +11,9 @@ from typing import Any
 
 from atelier_templates.images import load_images
 from tests.atelier_cli.platform.installation import Installation
-from tests.atelier_cli.platform.installation import free_port as any_port
 from tests.harness.control_plane import ControlPlane
-from tests.harness.hub import TestHub, free_port
+from tests.harness.hub import TestHub
+from tests.harness.ports import free_port
 
 from . import images
 from .fixtures import Cluster
@@ -78,7 +78,7 @@ def installed_beside(cluster: Cluster, data: Path, env: Mapping[str, str]) -> It
     instance = f"d{uuid.uuid4().hex[:6]}"
     options = ["--cluster-option", f"namespace_prefix={instance}-", "--cluster-option", f"instance={instance}"]
     try:
-        started = installed.up("--port", str(any_port()), "--admin", "ada", *up_options(cluster), *options)
+        started = installed.up("--port", str(free_port()), "--admin", "ada", *up_options(cluster), *options)
         yield installed, started
     finally:
         installed.run("down", "--stop-runs", check=False)
@@ -99,7 +99,7 @@ def publish_images(cluster: Cluster, names: Sequence[str] = IMAGES) -> list[str]
 def up_options(cluster: Cluster) -> list[str]:
     """What `atelier up` must be told to use this cluster, once everything is published."""
     host = cluster.advertise_host or "127.0.0.1"
-    address = f"{host}:{any_port(host)}"
+    address = f"{host}:{free_port(host)}"
     return [
         "--kubeconfig", str(cluster.kubeconfig), "--registry", cluster.registry or "",
         "--bind", address, "--advertise-url", f"http://{address}",
