@@ -94,7 +94,7 @@ test: lint ## everything that needs neither root nor a cluster
 test-cluster: $(READY) ## as root: start a Kubernetes and run what needs it, and what needs root
 	@if [ "$$(id -u)" != 0 ]; then echo "make test-cluster needs root: it starts containers and other people's processes." >&2; exit 1; fi
 	$(BIN)/python -m tests.harness.apt
-	if [ -z "$${ATELIER_TEST_KUBECONFIG:-}" ]; then $(BIN)/python -m tests.harness.cluster up; fi
+	if [ -z "$${ATELIER_TEST_KUBECONFIG:-}" ]; then $(BIN)/python -m tests.harness.cluster up --clean; fi
 	$(PYTEST) $(PARALLEL) -m "(cluster or root) and not alone and not heavy"
 	$(PYTEST) -m "alone"
 

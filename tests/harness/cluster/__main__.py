@@ -1,4 +1,4 @@
-"""`python -m tests.harness.cluster VERB`: up, down [--purge], build [PROGRAM…], images, publish, status, load FILE."""
+"""`python -m tests.harness.cluster VERB`: up, down, build [PROGRAM…], images, publish, status, load FILE."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from .settings import HOME, KUBECONFIG, CannotRun
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.harness.cluster", description=f"state: {HOME}")
     verbs = parser.add_subparsers(dest="verb", required=True)
-    verbs.add_parser("up", help="start what does not run; compiles and installs what is missing")
+    up = verbs.add_parser("up", help="start what does not run; compiles and installs what is missing")
+    up.add_argument("--clean", action="store_true", help="remove what tests that were broken off have left")
     down = verbs.add_parser("down", help="stop everything")
     down.add_argument("--purge", action="store_true", help="forget the state; keep programs and images")
     build = verbs.add_parser("build", help="compile programs")
@@ -35,7 +36,10 @@ def main() -> None:
 def _do(options: argparse.Namespace) -> None:
     match options.verb:
         case "up":
-            print(f"cluster ready in {cluster.up():.1f} s; export KUBECONFIG={KUBECONFIG}")
+            seconds = cluster.up()
+            if options.clean:
+                cluster.clean()
+            print(f"cluster ready in {seconds:.1f} s; export KUBECONFIG={KUBECONFIG}")
         case "down":
             cluster.down(options.purge)
         case "build":
