@@ -139,6 +139,15 @@ def test_a_write_inside_a_write_is_a_bug_that_is_told(db: Database) -> None:
         emit(session, "thing.made", subject="x")
 
 
+def test_a_look_sees_one_moment_whatever_is_written_meanwhile(db: Database) -> None:
+    with db.read() as session:
+        assert not session.scalars(select(EventRow.id)).all()
+        with db.write() as other:
+            emit(other, "thing.made", subject="x")
+        assert not session.scalars(select(EventRow.id)).all()
+    assert [event.id for event in _events(db)] == [1]
+
+
 def test_an_event_kind_has_a_subject_and_a_verb(db: Database) -> None:
     with db.write() as session, pytest.raises(ValueError, match="past tense"):
         emit(session, "made", subject="x")

@@ -33,6 +33,9 @@ class Database:
         self.sqlite = self.url.get_backend_name() == "sqlite"
         self.engine: Engine = _sqlite_engine(url) if self.sqlite else _postgres_engine(url)
         self._write_engine = self.engine.execution_options(atelier_write=True)
+        # Of itself PostgreSQL shows each query the newest rows, and what two of them say need not fit together.
+        one_moment = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        self._read_engine = self.engine if self.sqlite else self.engine.execution_options(**one_moment)
         # SQLite has one writer at a time; waiting here is fair and never ends in "database is locked".
         self._writer = threading.Lock()
         self._writing = threading.local()
@@ -53,8 +56,8 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A consistent look at the data; nothing is written."""
-        session = Session(self.engine, expire_on_commit=False)
+        """The data as they are at one moment; nothing is written."""
+        session = Session(self._read_engine, expire_on_commit=False)
         try:
             yield session
         finally:
