@@ -20,8 +20,8 @@ _ENDED = ("done", "failed", "stopped")
 def run_under_fire(plane: ControlPlane, client: Client, project: str, folder: Path, on: str, seed: int) -> int:
     """One demo run to its end; returns how often the control plane was killed. Checks results and attempts."""
     pipeline = copy_demo(folder)
-    packed = snapshot.pack(folder)
-    client.snapshots.upload(project, packed)
+    with snapshot.pack(folder) as packed:
+        client.snapshots.upload(project, packed)
     document = json.loads(pipeline.read_text())
     revision = client.revisions.create(project, path=pipeline.name, document=document, snapshot=packed.digest)
     run = client.runs.create(project, revision=revision.id, on=on).id

@@ -88,6 +88,11 @@ class ControlPlane:
         except subprocess.TimeoutExpired:
             self.kill()
 
+    def close(self) -> None:
+        """End it, and on this machine what it left running, too: a service would answer for ever."""
+        self.stop()
+        subprocess.run(["pkill", "-KILL", "-f", f"{self.folder}/"], check=False)
+
     def log(self) -> str:
         """What it printed."""
         return (self.folder / "control-plane.log").read_text(errors="replace")
@@ -148,8 +153,8 @@ def submit(client: Client, project: str, folder: Path, document: Mapping[str, An
     from atelier_sdk import snapshot
 
     (folder / "test.pipeline").write_text(json.dumps(document))
-    packed = snapshot.pack(folder)
-    client.snapshots.upload(project, packed)
+    with snapshot.pack(folder) as packed:
+        client.snapshots.upload(project, packed)
     revision = client.revisions.create(project, path="test.pipeline", document=document, snapshot=packed.digest)
     return client.runs.create(project, revision=revision.id, **more).id
 

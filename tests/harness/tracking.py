@@ -118,7 +118,7 @@ def running(
     finally:
         gateway.terminate()
         gateway.wait(30)
-        plane.stop()
+        plane.close()
         mlflow.stop()
 
 

@@ -101,11 +101,11 @@ class Platform:
         return self
 
     def stop(self) -> None:
-        """Both of them; what still runs is stopped before."""
+        """Both of them, and what still runs."""
         for client in self._clients.values():
             client.close()
         self.http.close()
-        self.plane.stop()
+        self.plane.close()
         self.gateway.stop()
 
     def client(self, user: str = "kim") -> Client:
