@@ -52,6 +52,9 @@ async def fill_texts_and_numbers(canvas: Canvas) -> None:
     await canvas.field("flag").get_by_role("switch").check(force=True)
     await canvas.field("colour").get_by_role("combobox").select_option("blue")
     await canvas.field("size").get_by_label("large").check()
+    for day in ("Sunday", "Tuesday", "Monday"):
+        await canvas.field("days").get_by_label(day).check()
+    await canvas.field("days").get_by_label("Tuesday").uncheck()
 
 
 async def fill_structures(canvas: Canvas) -> None:
@@ -105,6 +108,7 @@ EXPECTED = {
     "flag": True,
     "colour": "blue",
     "size": "large",
+    "days": ["Monday", "Sunday"],
     "tags": ["a", "b"],
     "points": [{"x": 1.5, "name": "start"}],
     "options": {"depth": 3, "verbose": True},
@@ -139,6 +143,7 @@ async def test_every_control_reaches_the_step(lab: Lab, tmp_path: Path) -> None:
     await expect(canvas.field("labels").get_by_role("textbox", name="Value of team")).to_have_value("blue")
     await expect(canvas.field("flag").get_by_role("switch")).to_be_checked()
     await expect(canvas.field("size").get_by_label("large")).to_be_checked()
+    await expect(canvas.field("days").get_by_role("checkbox", checked=True)).to_have_count(2)
     run = await canvas.run()
     assert canvas.nodes() == before
     assert lab.client.runs.get("ada", run).state == "done"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from pathlib import Path
 from typing import Any
 
 from playwright.async_api import Locator, expect
@@ -39,8 +40,8 @@ async def add_named(field: Locator, name: str) -> None:
     await field.get_by_role("textbox", name="Name", exact=True).last.press("Tab")
 
 
-def told(canvas: Canvas, run: str, step: str) -> str:
-    return b"".join(canvas.lab.client.steps.logs("ada", run, step)).decode()
+def told(canvas: Canvas, run: str, step: str, **which: Any) -> str:
+    return b"".join(canvas.lab.client.steps.logs("ada", run, step, **which)).decode()
 
 
 async def test_files_lists_variables_and_parameters_of_a_script(lab: Lab) -> None:
@@ -94,22 +95,63 @@ async def test_variables_and_secrets_reach_the_step(lab: Lab) -> None:
     assert given(canvas, run)["variables"] == {"CONTROL_COLOUR": "blue", "CONTROL_KEY": "known to the step alone"}
 
 
-async def test_a_time_limit_ends_the_step(lab: Lab) -> None:
+async def script_step(lab: Lab, source: str) -> Canvas:
+    """A new pipeline of one Python file, its resources and retries open."""
     folder = f"forms-{uuid.uuid4().hex[:8]}"
-    lab.write(f"{folder}/slow.py", "import time\ntime.sleep(120)\n")
+    lab.write(f"{folder}/script.py", source)
     await lab.run("atelier:create-pipeline", {"cwd": folder})
     canvas = Canvas(lab, f"{folder}/untitled.pipeline")
     await lab.run("filebrowser:open-path", {"path": folder})
-    await canvas.page.locator(".jp-DirListing-item", has_text="slow.py").click(button="right")
+    await canvas.page.locator(".jp-DirListing-item", has_text="script.py").click(button="right")
     await canvas.page.get_by_role("menuitem", name="Add to Pipeline").click()
     await canvas.ready(1)
-    await canvas.step("slow").click()
+    await canvas.step("script").click()
     await canvas.page.locator("summary", has_text="Resources and retries").click()
+    return canvas
+
+
+async def test_a_time_limit_ends_the_step(lab: Lab) -> None:
+    canvas = await script_step(lab, "import time\ntime.sleep(120)\n")
     await canvas.field("timeout").get_by_role("textbox").fill("2s")
     run = await canvas.run()
     [step] = lab.client.steps.list("ada", run)
     assert step.state == "failed" and "longer than 2" in step.message
-    await expect(canvas.step("slow").locator(".at-Step-why")).to_contain_text("longer than 2")
+    await expect(canvas.step("script").locator(".at-Step-why")).to_contain_text("longer than 2")
+
+
+FAILS_ONCE = """import os, sys
+from pathlib import Path
+print("replica", os.environ["RANK"], "of", os.environ["WORLD_SIZE"], flush=True)
+mark = Path(os.environ["CONTROL_MARK"])
+if os.environ["RANK"] == "0" and not mark.exists():
+    mark.touch()
+    sys.exit(3)
+"""
+
+
+async def test_replicas_know_of_each_other_and_are_tried_again(lab: Lab, tmp_path: Path) -> None:
+    canvas = await script_step(lab, FAILS_ONCE)
+    await canvas.field("replicas").get_by_role("spinbutton").fill("2")
+    await canvas.field("topology").get_by_role("combobox").select_option("Together, and know of each other")
+    await canvas.field("limit").get_by_role("spinbutton").fill("1")
+    causes = canvas.field("causes")
+    await expect(causes.get_by_label("A failure of the platform")).to_be_checked()
+    await causes.get_by_label("An error of the step").check()
+    await add_named(canvas.field("env"), "CONTROL_MARK")
+    await canvas.field("env").get_by_role("textbox", name="Value of CONTROL_MARK").fill(str(tmp_path / "mark"))
+    await canvas.save()
+    await lab.reload()
+    await canvas.ready(1)
+    await canvas.step("script").click()
+    await canvas.page.locator("summary", has_text="Resources and retries").click()
+    await expect(canvas.field("causes").get_by_role("checkbox", checked=True)).to_have_count(2)
+    run = await canvas.run()
+    assert lab.client.runs.get("ada", run).state == "done"
+    first, second = lab.client.steps.attempts("ada", run, "script")
+    assert (first.state, first.exit_code, second.state) == ("failed", 3, "done")
+    said = {told(canvas, run, "script", replica=f"main-{n}").strip() for n in (0, 1)}
+    assert said == {"replica 0 of 2", "replica 1 of 2"}
+    await expect(canvas.step("script").locator(".at-Step-retry")).to_be_visible()
 
 
 async def test_what_the_pipeline_itself_says_reaches_its_steps(lab: Lab) -> None:

@@ -21,3 +21,4 @@ export type Problem = Schemas['ProblemBody'];
 export type ResultView = Schemas['ResultView'];
 export type Attempt = Schemas['AttemptBody'];
 export type Artifact = Schemas['ArtifactBody'];
+export type TemplateBody = Schemas['TemplateBody'];

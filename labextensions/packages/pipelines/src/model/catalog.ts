@@ -1,4 +1,4 @@
-import { IAtelier, unwrap } from '@atelier/api';
+import { IAtelier, TemplateBody, unwrap } from '@atelier/api';
 import { inWords } from '@atelier/ui';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { ISignal, Signal } from '@lumino/signaling';
@@ -12,6 +12,8 @@ export interface Template extends TemplateSummary {
   /** JSON Schema of its parameters, with `x-ui` hints. */
   parameters: JsonObject;
   readme: string;
+  /** What holds where a step says nothing of its own, as `app_data.atelier` has it. */
+  settings: JsonObject;
 }
 
 /** An image that steps may run in. */
@@ -25,6 +27,28 @@ export interface Image {
 export interface BackendChoice {
   name: string;
   isDefault: boolean;
+}
+
+function settingsOf(body: TemplateBody): JsonObject {
+  const { image, resources, replicas, topology, retry, timeout } = body;
+  const { cpu, memory, accelerators } = resources;
+  return {
+    image,
+    replicas,
+    topology,
+    resources: {
+      cpu: cpu ?? null,
+      memory: memory ? mebibytes(memory) : null,
+      accelerators: accelerators ?? null
+    },
+    retry: { limit: retry.limit ?? null, causes: retry.causes ?? null },
+    timeout: timeout ? `${timeout}s` : null
+  };
+}
+
+/** Bytes as Kubernetes writes them. */
+export function mebibytes(bytes: number): string {
+  return `${Math.round(bytes / 1024 ** 2)}Mi`;
 }
 
 /** What steps are made of: templates, images and back ends; asked for once, when a canvas opens. */
@@ -81,7 +105,8 @@ export class TemplateCatalog {
     const asked = unwrap(this.atelier.rest.GET('/templates/{name}', { params })).then(body => ({
       ...summary(this.trans, body),
       parameters: inWords(this.trans, body.parameters as JsonObject),
-      readme: body.readme
+      readme: body.readme,
+      settings: settingsOf(body)
     }));
     this.details.set(name, asked);
     asked.catch(() => this.details.delete(name));

@@ -105,7 +105,8 @@ function widgetOf(schema: JsonObject, picker: string, widget: string): string {
     return 'switch';
   }
   if (schema.type === 'array' || schema.type === 'object') {
-    return '';
+    const items = object(schema.items);
+    return schema.uniqueItems === true && (items.enum || items.oneOf) ? 'checks' : '';
   }
   if (isPickerKind(picker)) {
     return 'picker';

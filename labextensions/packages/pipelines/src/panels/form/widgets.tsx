@@ -51,6 +51,32 @@ function SliderWidget(props: WidgetProps): React.JSX.Element {
   );
 }
 
+/** Any of several choices, kept in the order of the offer. */
+function ChecksWidget(props: WidgetProps): React.JSX.Element {
+  const { id, options, label, disabled, readonly, onChange } = props;
+  const chosen: unknown[] = Array.isArray(props.value) ? props.value : [];
+  const offered = options.enumOptions ?? [];
+  const change = (value: unknown, on: boolean): void => {
+    const wanted = new Set(on ? [...chosen, value] : chosen.filter(one => one !== value));
+    onChange(offered.map(one => one.value as unknown).filter(one => wanted.has(one)));
+  };
+  return (
+    <div id={id} className="at-Checks" role="group" aria-label={label}>
+      {offered.map(one => (
+        <label key={one.label}>
+          <input
+            type="checkbox"
+            checked={chosen.includes(one.value)}
+            disabled={disabled || readonly}
+            onChange={event => change(one.value, event.target.checked)}
+          />
+          {one.label}
+        </label>
+      ))}
+    </div>
+  );
+}
+
 /** What a picker offers; where files are taken, too, also Lab's file dialog. */
 function PickerWidget(props: WidgetProps): React.JSX.Element {
   const { id, value, options, disabled, readonly, onChange, placeholder } = props;
@@ -103,6 +129,7 @@ function FileWidget(props: WidgetProps): React.JSX.Element {
 /** The widgets that `x-ui` names. */
 export const WIDGETS: RegistryWidgetsType = {
   switch: SwitchWidget,
+  checks: ChecksWidget,
   slider: SliderWidget,
   picker: PickerWidget,
   file: FileWidget,

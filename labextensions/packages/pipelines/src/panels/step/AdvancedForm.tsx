@@ -5,6 +5,7 @@ import React, { useMemo } from 'react';
 import { changeNode, withExtras } from '../../document/edits';
 import { extras } from '../../document/step';
 import { Json, JsonObject, object } from '../../document/types';
+import { Template } from '../../model/catalog';
 import { Form } from '../form/Form';
 import { uiOf } from '../form/schema';
 import { Section } from '../Section';
@@ -18,12 +19,17 @@ const PLACES: Readonly<Record<string, [string, string?]>> = {
   cpu: ['resources', 'cpu'],
   memory: ['resources', 'memory'],
   accelerators: ['resources', 'accelerators'],
-  limit: ['retry', 'limit'],
-  timeout: ['timeout'],
   replicas: ['replicas'],
+  topology: ['topology'],
+  limit: ['retry', 'limit'],
+  causes: ['retry', 'causes'],
+  timeout: ['timeout'],
   env: ['env'],
   secrets: ['secrets']
 };
+
+/** What the control plane takes where neither file nor template says anything. */
+const DEFAULTS: JsonObject = { replicas: 1, topology: 'single', limit: 2, causes: ['infrastructure'] };
 
 function schemaOf(trans: TranslationBundle, withImage: boolean): RJSFSchema {
   const properties: Record<string, JsonObject> = {
@@ -37,12 +43,33 @@ function schemaOf(trans: TranslationBundle, withImage: boolean): RJSFSchema {
     memory: { type: 'string', title: trans.__('Memory'), description: trans.__('For example 512Mi or 4Gi.') },
     accelerators: { type: 'integer', minimum: 0, title: trans.__('GPUs') },
     replicas: { type: 'integer', minimum: 1, maximum: 1000, title: trans.__('Replicas') },
+    topology: {
+      type: 'string',
+      title: trans.__('Replicas run'),
+      oneOf: [
+        { const: 'single', title: trans.__('Each by itself') },
+        { const: 'gang', title: trans.__('Together, and know of each other') }
+      ]
+    },
     limit: {
       type: 'integer',
       minimum: 0,
       maximum: 20,
       title: trans.__('Retries'),
       description: trans.__('How often it is tried again at most.')
+    },
+    causes: {
+      type: 'array',
+      title: trans.__('Tried again after'),
+      uniqueItems: true,
+      items: {
+        type: 'string',
+        oneOf: [
+          { const: 'infrastructure', title: trans.__('A failure of the platform') },
+          { const: 'user', title: trans.__('An error of the step') },
+          { const: 'timeout', title: trans.__('The end of its time') }
+        ]
+      }
     },
     timeout: {
       type: 'string',
@@ -66,15 +93,29 @@ function schemaOf(trans: TranslationBundle, withImage: boolean): RJSFSchema {
   return { type: 'object', properties } as RJSFSchema;
 }
 
-function uiSchemaOf(schema: RJSFSchema): UiSchema {
+/** An empty field shows what the template says. */
+function uiSchemaOf(schema: RJSFSchema, base: JsonObject): UiSchema {
   const fields = Object.entries(schema.properties as Record<string, JsonObject>);
-  return Object.fromEntries(fields.map(([name, one]) => [name, uiOf(one)]));
+  return Object.fromEntries(
+    fields.map(([name, one]) => {
+      const value = valueAt(base, name) ?? DEFAULTS[name] ?? '';
+      return [name, { ...uiOf(one), 'ui:placeholder': typeof value === 'object' ? '' : String(value) }];
+    })
+  );
 }
 
-function dataOf(ours: JsonObject): JsonObject {
-  const data: JsonObject = {};
-  for (const [name, [field, inner]] of Object.entries(PLACES)) {
-    const value = inner ? object(ours[field])[inner] : ours[field];
+function valueAt(from: JsonObject, name: string): Json | undefined {
+  const [field, inner] = PLACES[name];
+  return inner ? object(from[field])[inner] : from[field];
+}
+
+function dataOf(ours: JsonObject, base: JsonObject): JsonObject {
+  const data: JsonObject = {
+    topology: valueAt(base, 'topology') ?? DEFAULTS.topology,
+    causes: valueAt(base, 'causes') ?? DEFAULTS.causes
+  };
+  for (const name of Object.keys(PLACES)) {
+    const value = valueAt(ours, name);
     if (value !== undefined && value !== null) {
       data[name] = name === 'timeout' || name === 'memory' ? String(value) : value;
     }
@@ -95,18 +136,26 @@ function placed(ours: JsonObject, changed: JsonObject): JsonObject {
 function empty(value: Json): boolean {
   return (
     value === '' ||
-    (typeof value === 'object' && value !== null && Object.values(value).every(one => one === undefined))
+    (typeof value === 'object' &&
+      value !== null &&
+      !Array.isArray(value) &&
+      Object.values(value).every(one => one === undefined))
   );
 }
+
+const NOTHING: JsonObject = {};
 
 const FOCUSES = new Set([...Object.keys(PLACES), 'resources', 'retry']);
 
 /** What a step needs and how often it is tried: the same for every kind of step. */
-export function AdvancedForm(props: StepFormProps & { withoutImage?: boolean }): React.JSX.Element {
+export function AdvancedForm(
+  props: StepFormProps & { template?: Template | null; withoutImage?: boolean }
+): React.JSX.Element {
   const { view, trans } = usePanel();
-  const { node, readOnly, focus, withoutImage } = props;
+  const { node, readOnly, focus, template, withoutImage } = props;
+  const base = template?.settings ?? NOTHING;
   const schema = useMemo(() => schemaOf(trans, !withoutImage), [trans, withoutImage]);
-  const uiSchema = useMemo(() => uiSchemaOf(schema), [schema]);
+  const uiSchema = useMemo(() => uiSchemaOf(schema, base), [schema, base]);
   const write = (changed: JsonObject): void =>
     view.edit(
       changeNode(node.id, one => withExtras(one, placed(extras(one), changed))),
@@ -122,7 +171,7 @@ export function AdvancedForm(props: StepFormProps & { withoutImage?: boolean }):
       <Form
         schema={schema}
         uiSchema={uiSchema}
-        data={dataOf(extras(node))}
+        data={dataOf(extras(node), base)}
         readOnly={readOnly}
         onChange={write}
       />

@@ -5,6 +5,7 @@ import React, { useId, useRef, useState } from 'react';
 import { changeNode, withExtras } from '../../document/edits';
 import { extras } from '../../document/step';
 import { JsonObject, object, PipelineNode } from '../../document/types';
+import { mebibytes } from '../../model/catalog';
 import { Flavor, flavorsOf } from '../../model/offers';
 import { Picker } from '../form/Picker';
 import { usePanel } from '../services';
@@ -47,7 +48,7 @@ function resourcesOf(node: PipelineNode, flavor: Flavor): JsonObject {
   return {
     ...object(extras(node).resources),
     cpu,
-    memory: `${Math.round(memory / 1024 ** 2)}Mi`,
+    memory: mebibytes(memory),
     ...devices
   };
 }

@@ -70,7 +70,7 @@ export function TemplateStepForm(props: StepFormProps): React.JSX.Element {
           <ValueInput node={node} parameters={Object.keys(object(template.parameters.properties))} />
         )}
       </Section>
-      <AdvancedForm {...props} />
+      <AdvancedForm {...props} template={template} />
     </>
   );
 }
