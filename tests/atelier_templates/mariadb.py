@@ -32,11 +32,16 @@ class MariaDB:
         install += ["--skip-test-db", "--skip-name-resolve"]
         subprocess.run(install, check=True, timeout=120, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         command = ["mariadbd", "--no-defaults", data, *user, f"--socket={self._socket}", f"--port={self.port}"]
-        command += ["--bind-address=127.0.0.1", "--innodb-flush-log-at-trx-commit=0", "--skip-log-bin"]
+        command += [
+            "--bind-address=0.0.0.0",
+            "--skip-name-resolve",
+            "--innodb-flush-log-at-trx-commit=0",
+            "--skip-log-bin",
+        ]
         with (self._folder / "log").open("wb") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
         self._wait()
-        self.run(f"CREATE USER ann@'127.0.0.1' IDENTIFIED BY '{PASSWORD}'; GRANT ALL ON *.* TO ann@'127.0.0.1'")
+        self.run(f"CREATE USER ann@'%' IDENTIFIED BY '{PASSWORD}'; GRANT ALL ON *.* TO ann@'%'")
 
     def run(self, sql: str) -> None:
         """Statements, as the administrator."""

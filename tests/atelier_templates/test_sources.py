@@ -6,6 +6,7 @@ import csv
 import gzip
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -59,10 +60,17 @@ class Site(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
+    with site_on("127.0.0.1") as address:
+        yield address
+
+
+@contextmanager
+def site_on(host: str) -> Iterator[str]:
+    """The web site, and where it is."""
+    server = ThreadingHTTPServer((host, 0), Site)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
+    yield f"http://{host}:{server.server_address[1]}"
     server.shutdown()
     thread.join(timeout=10)
     server.server_close()

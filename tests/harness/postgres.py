@@ -11,6 +11,7 @@ import uuid
 from pathlib import Path
 
 import psycopg
+from psycopg.sql import SQL, Composed, Identifier
 
 from tests.harness.ports import free_port
 
@@ -18,9 +19,13 @@ MISSING = "PostgreSQL's server is not installed. Run: apt-get install -y postgre
 
 
 class Postgres:
-    """One running server with as many databases as tests want; it is gone with all data after `stop`."""
+    """One running server with as many databases as tests want; it is gone with all data after `stop`.
 
-    def __init__(self) -> None:
+    With a `password` it can be reached from everywhere, by who knows it.
+    """
+
+    def __init__(self, password: str = "") -> None:
+        self._password = password
         self._bin = _binaries()
         self._folder = Path(tempfile.mkdtemp(prefix="atelier-pg-"))
         self._user = pwd.getpwnam("postgres") if os.getuid() == 0 else None  # the server refuses to run as root
@@ -32,12 +37,18 @@ class Postgres:
         """Make the cluster and start it; durability is off, for this data is worth nothing."""
         data = str(self._folder / "data")
         self._run("initdb", "-D", data, "-U", "postgres", "-A", "trust", "-N", "-E", "UTF8", "--locale=C")
+        if self._password:
+            with (self._folder / "data" / "pg_hba.conf").open("a") as rules:
+                rules.write("host all all 0.0.0.0/0 scram-sha-256\n")
+        listen = "*" if self._password else "127.0.0.1"
         options = (
-            f"-c listen_addresses=127.0.0.1 -p {self.port} -k {self._folder} -c fsync=off -c full_page_writes=off"
+            f"-c listen_addresses={listen} -p {self.port} -k {self._folder} -c fsync=off -c full_page_writes=off"
             " -c synchronous_commit=off -c max_connections=300 -c shared_buffers=32MB"
         )
         log = str(self._folder / "log")
         self._run("pg_ctl", "-D", data, "-l", log, "-w", "-t", "60", "-o", options, "start")
+        if self._password:
+            self._execute(SQL("ALTER USER postgres PASSWORD {}").format(self._password))
 
     def stop(self) -> None:
         """End it and remove its data."""
@@ -49,10 +60,13 @@ class Postgres:
     def database(self) -> str:
         """The SQLAlchemy URL of a new, empty database."""
         name = f"t{uuid.uuid4().hex[:12]}"
+        self._execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
+        return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/{name}"
+
+    def _execute(self, statement: Composed) -> None:
         server = f"host=127.0.0.1 port={self.port} user=postgres dbname=postgres"
         with psycopg.connect(server, autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"')
-        return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/{name}"
+            connection.execute(statement)
 
     def _run(self, program: str, *arguments: str) -> None:
         done = subprocess.run(
