@@ -129,6 +129,7 @@ async def test_a_frame_selects_several_steps(lab: Lab) -> None:
 async def test_commands_are_in_labs_palette(lab: Lab) -> None:
     page = lab.page
     await open_demo(lab)
+    await page.wait_for_timeout(2000)  # Lab may activate a new document once more, and take the focus from the palette
     await page.keyboard.press("Control+Shift+c")
     palette = page.locator(".jp-ModalCommandPalette:not(.lm-mod-hidden)")
     await expect(palette).to_be_visible()

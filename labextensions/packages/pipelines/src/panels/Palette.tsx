@@ -1,7 +1,7 @@
 import { IconButton } from '@atelier/ui';
 import { caretDownIcon, caretRightIcon, FilterBox, infoIcon, LabIcon } from '@jupyterlab/ui-components';
 import { notebookIcon, pythonIcon, rKernelIcon } from '@jupyterlab/ui-components';
-import React, { useMemo, useState } from 'react';
+import React, { useEffect, useMemo, useRef, useState } from 'react';
 
 import { PALETTE_MIME } from '../canvas/drop';
 import { TemplateSummary } from '../document/ports';
@@ -64,6 +64,53 @@ function useItems(): Item[] {
   }, [view, trans, templates]);
 }
 
+const ROWS = '.at-Palette-heading, .at-Palette-item';
+const STOPS = 'button, [role="button"]';
+
+function stopsOf(row: Element): HTMLElement[] {
+  const inner = [...row.querySelectorAll<HTMLElement>(STOPS)];
+  return row instanceof HTMLElement && row.matches(STOPS) ? [row, ...inner] : inner;
+}
+
+/** The list is one stop of the Tab key, at the row where the person was last; the arrow keys, Home and End move. */
+function useRows(): Pick<React.HTMLAttributes<HTMLDivElement>, 'onFocus' | 'onKeyDown'> & {
+  ref: React.RefObject<HTMLDivElement>;
+} {
+  const ref = useRef<HTMLDivElement>(null);
+  const last = useRef<Element | null>(null);
+  const rows = (): Element[] => [...(ref.current?.querySelectorAll(ROWS) ?? [])];
+  const settle = (): void => {
+    const all = rows();
+    const here = last.current && all.includes(last.current) ? last.current : all[0];
+    for (const row of all) {
+      stopsOf(row).forEach(stop => (stop.tabIndex = row === here ? 0 : -1));
+    }
+  };
+  useEffect(settle);
+  return {
+    ref,
+    onFocus: event => {
+      last.current = event.target.closest(ROWS);
+      settle();
+    },
+    onKeyDown: event => {
+      const all = rows();
+      const at = all.findIndex(row => row.contains(event.target as Node));
+      const places: Record<string, number> = {
+        ArrowDown: at + 1,
+        ArrowUp: at - 1,
+        Home: 0,
+        End: all.length - 1
+      };
+      const next = all[places[event.key] ?? -1];
+      if (next) {
+        event.preventDefault();
+        stopsOf(next)[0]?.focus();
+      }
+    }
+  };
+}
+
 /** What steps are made of, by category; drag one onto the canvas, or press Enter on it. */
 export function Palette(): React.JSX.Element {
   const { trans } = usePanel();
@@ -73,6 +120,12 @@ export function Palette(): React.JSX.Element {
     [item.label, item.description, item.key, item.category].some(about => accepts.text(about))
   );
   const categories = [...new Set(shown.map(item => item.category))];
+  const [closed, setClosed] = useState<ReadonlySet<string>>(new Set());
+  const rows = useRows();
+  const toggle = (category: string): void => {
+    const others = [...closed].filter(one => one !== category);
+    setClosed(new Set(closed.has(category) ? others : [...others, category]));
+  };
   return (
     <div className="at-Palette" role="region" aria-label={trans.__('Templates')}>
       <div className="at-Palette-search">
@@ -83,9 +136,15 @@ export function Palette(): React.JSX.Element {
           caseSensitive={false}
         />
       </div>
-      <div className="at-Palette-list">
+      <div className="at-Palette-list" {...rows}>
         {categories.map(category => (
-          <Category key={category} name={category} items={shown.filter(item => item.category === category)} />
+          <Category
+            key={category}
+            name={category}
+            items={shown.filter(item => item.category === category)}
+            open={!closed.has(category)}
+            onToggle={() => toggle(category)}
+          />
         ))}
         {!shown.length && <p className="at-Empty">{trans.__('No template has these words.')}</p>}
       </div>
@@ -93,12 +152,17 @@ export function Palette(): React.JSX.Element {
   );
 }
 
-function Category(props: { name: string; items: Item[] }): React.JSX.Element {
-  const [open, setOpen] = useState(true);
+function Category(props: {
+  name: string;
+  items: Item[];
+  open: boolean;
+  onToggle: () => void;
+}): React.JSX.Element {
+  const { open } = props;
   const Caret = open ? caretDownIcon : caretRightIcon;
   return (
     <section className="at-Palette-category">
-      <button className="at-Palette-heading" aria-expanded={open} onClick={() => setOpen(!open)}>
+      <button className="at-Palette-heading" aria-expanded={open} onClick={props.onToggle}>
         <Caret.react tag="span" />
         <span>{props.name}</span>
       </button>
@@ -129,7 +193,14 @@ function PaletteItem(props: { item: Item }): React.JSX.Element {
         tabIndex={0}
         aria-disabled={readOnly}
         title={item.description}
-        onKeyDown={event => event.key === 'Enter' && !readOnly && item.add()}
+        onKeyDown={event => {
+          if (event.key === 'Enter' || event.key === ' ') {
+            event.preventDefault();
+            if (!readOnly) {
+              item.add();
+            }
+          }
+        }}
         onDoubleClick={() => !readOnly && item.add()}
       >
         <item.icon.react tag="span" className="at-Palette-icon" />
