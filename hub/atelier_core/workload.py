@@ -23,6 +23,11 @@ class Resources(_Frozen):
     accelerator: str = ""
     accelerators: int = Field(default=0, ge=0)
 
+    @property
+    def device(self) -> str:
+        """The resource name of its accelerators: NVIDIA's where none is named; empty without accelerators."""
+        return (self.accelerator or "nvidia.com/gpu") if self.accelerators else ""
+
 
 class Port(_Frozen):
     """A TCP port that a replica listens on. Locally 0 asks for a free one, given as `ATELIER_PORT_<NAME>`."""

@@ -18,9 +18,10 @@ async def test_slots(engine: Engine) -> None:
     engine.needs("slots")
     engine.options.update(cpu=2, accelerators={"nvidia.com/gpu": 2})  # type: ignore[attr-defined]
     backend = await engine.backend()
-    one = {"resources": Resources(cpu=1, accelerator="nvidia.com/gpu", accelerators=1)}
+    named = {"resources": Resources(cpu=1, accelerator="nvidia.com/gpu", accelerators=1)}
+    unnamed = {"resources": Resources(cpu=1, accelerators=1)}
     source = "print(os.environ['CUDA_VISIBLE_DEVICES'], flush=True); mark(ID); wait()"
-    specs = [engine.spec(source, role=one) for _ in range(3)]
+    specs = [engine.spec(source, role=role) for role in (named, unnamed, named)]
     first, second = [await engine.start(backend, spec) for spec in specs[:2]]
     for spec in specs[:2]:
         await engine.marked(spec.id)

@@ -127,12 +127,7 @@ def _tolerations(options: KubernetesOptions, role: Role) -> list[Manifest]:
     ]
     if not role.resources.accelerators:
         return lost
-    return [*lost, {"key": accelerator(role), "operator": "Exists", "effect": "NoSchedule"}]
-
-
-def accelerator(role: Role) -> str:
-    """The resource name of the role's accelerators."""
-    return role.resources.accelerator or "nvidia.com/gpu"
+    return [*lost, {"key": role.resources.device, "operator": "Exists", "effect": "NoSchedule"}]
 
 
 def _init(options: KubernetesOptions) -> Manifest:
@@ -213,10 +208,10 @@ def _resources(options: KubernetesOptions, role: Role) -> Manifest:
     if options.limit_cpu:
         limits["cpu"] = cpu
     if wanted.accelerators:
-        limits[accelerator(role)] = str(wanted.accelerators)
+        limits[role.resources.device] = str(wanted.accelerators)
     requests = {"cpu": cpu, "memory": memory}
     if wanted.accelerators:
-        requests[accelerator(role)] = str(wanted.accelerators)
+        requests[role.resources.device] = str(wanted.accelerators)
     return {"requests": requests, "limits": limits}
 
 

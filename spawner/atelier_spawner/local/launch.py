@@ -198,7 +198,7 @@ def make_record(spec: WorkloadSpec, slots: Slots) -> Record:
                 index=index,
                 cpu=role.resources.cpu,
                 memory=role.resources.memory,
-                accelerator=role.resources.accelerator,
+                accelerator=role.resources.device,
                 devices=devices,
                 ports=_ports(role, free),
             )

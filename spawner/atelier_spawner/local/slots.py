@@ -58,9 +58,9 @@ class Slots:
         left = {name: self._free_devices(name) for name in self.accelerators}
         chosen = []
         for item in wanted:
-            if item.accelerators > len(left.get(item.accelerator, [])) and item.accelerators:
-                raise _busy(item.accelerator)
-            pool = left.get(item.accelerator, [])
+            if item.accelerators > len(left.get(item.device, [])) and item.accelerators:
+                raise _busy(item.device)
+            pool = left.get(item.device, [])
             chosen.append(tuple(pool[: item.accelerators]))
             del pool[: item.accelerators]
         return chosen
@@ -87,8 +87,7 @@ class Slots:
         needs: dict[str, float] = {"cpu": sum(i.cpu for i in wanted), "memory": sum(i.memory for i in wanted)}
         for item in wanted:
             if item.accelerators:
-                name = item.accelerator or "accelerators"
-                needs[name] = needs.get(name, 0) + item.accelerators
+                needs[item.device] = needs.get(item.device, 0) + item.accelerators
         total = self.total()
         for name, amount in needs.items():
             if amount > total.get(name, 0) + _TOLERANCE:

@@ -119,6 +119,18 @@ async def test_a_time_limit_ends_the_step(lab: Lab) -> None:
     await expect(canvas.step("script").locator(".at-Step-why")).to_contain_text("longer than 2")
 
 
+async def test_gpus_are_given_or_it_says_that_there_are_none(lab: Lab) -> None:
+    canvas = await script_step(lab, "import os\nprint('devices', os.environ.get('CUDA_VISIBLE_DEVICES'))\n")
+    await canvas.field("accelerators").get_by_role("spinbutton").fill("1")
+    run = await canvas.run()
+    [step] = lab.client.steps.list("ada", run)
+    if list(Path("/dev").glob("nvidia[0-9]*")):
+        assert step.state == "done" and told(canvas, run, "script").split() == ["devices", "0"]
+    else:
+        assert step.state == "failed" and "needs 1 nvidia.com/gpu, and this machine has 0" in step.message
+        await expect(canvas.step("script").locator(".at-Step-why")).to_contain_text("this machine has 0")
+
+
 FAILS_ONCE = """import os, sys
 from pathlib import Path
 print("replica", os.environ["RANK"], "of", os.environ["WORLD_SIZE"], flush=True)
