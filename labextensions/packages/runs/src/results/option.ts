@@ -69,12 +69,17 @@ const number = (value: unknown): number | null => {
   return Number.isFinite(read) ? read : null;
 };
 
+// Above the drawing: below it are the axis and its name.
+const LEGEND = { type: 'scroll', top: 0, bottom: 'auto' };
+const GRID = { containLabel: true, left: 16, right: 24, bottom: 32 };
+const named = (name: string): ChartOption => ({ name, nameLocation: 'middle', nameGap: 28 });
+
 /** The first column is the axis, each other one a series. */
 const lines: Draw = (kind, columns, rows) => ({
   tooltip: { trigger: 'axis' },
-  legend: { type: 'scroll' },
-  grid: { containLabel: true, left: 16, right: 24, bottom: 16 },
-  xAxis: { type: 'category', name: columns[0], data: rows.map(row => row[0]) },
+  legend: LEGEND,
+  grid: GRID,
+  xAxis: { type: 'category', ...named(columns[0]), data: rows.map(row => row[0]) },
   yAxis: { type: 'value', scale: kind === 'line' },
   series: columns.slice(1).map((name, at) => ({
     type: kind,
@@ -86,9 +91,9 @@ const lines: Draw = (kind, columns, rows) => ({
 
 const scatter: Draw = (kind, columns, rows) => ({
   tooltip: { trigger: 'item' },
-  legend: { type: 'scroll' },
-  grid: { containLabel: true, left: 16, right: 24, bottom: 16 },
-  xAxis: { type: 'value', name: columns[0], scale: true },
+  legend: LEGEND,
+  grid: GRID,
+  xAxis: { type: 'value', ...named(columns[0]), scale: true },
   yAxis: { type: 'value', scale: true },
   series: columns.slice(1).map((name, at) => ({
     type: kind,
@@ -99,13 +104,13 @@ const scatter: Draw = (kind, columns, rows) => ({
 
 const shares: Draw = (kind, _columns, rows) => ({
   tooltip: { trigger: 'item' },
-  legend: { type: 'scroll' },
+  legend: LEGEND,
   series: [{ type: kind, data: rows.map(row => ({ name: String(row[0]), value: number(row[1]) })) }]
 });
 
 const radar: Draw = (kind, columns, rows) => ({
   tooltip: {},
-  legend: { type: 'scroll' },
+  legend: LEGEND,
   radar: { indicator: columns.slice(1).map(name => ({ name })) },
   series: [{ type: kind, data: rows.map(row => ({ name: String(row[0]), value: row.slice(1).map(number) })) }]
 });
@@ -131,8 +136,8 @@ const heatmap: Draw = (kind, columns, rows) => {
 
 const ranges: Draw = (kind, columns, rows) => ({
   tooltip: { trigger: 'item' },
-  grid: { containLabel: true, left: 16, right: 24, bottom: 16 },
-  xAxis: { type: 'category', name: columns[0], data: rows.map(row => row[0]) },
+  grid: GRID,
+  xAxis: { type: 'category', ...named(columns[0]), data: rows.map(row => row[0]) },
   yAxis: { type: 'value', scale: true },
   series: [{ type: kind, data: rows.map(row => row.slice(1).map(number)) }]
 });
