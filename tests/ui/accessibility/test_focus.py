@@ -117,12 +117,11 @@ async def test_the_palette_by_its_arrow_keys(lab: Lab) -> None:
 )
 async def test_a_panel(lab: Lab, model: str, command: str, panel: str) -> None:
     await lab.run(command)
-    first = lab.page.locator(f"{panel} button, {panel} input, {panel} select, {panel} jp-button").first
-    await first.wait_for()
-    await lab.page.wait_for_timeout(500)  # what the panel asks for comes
-    await first.focus()
+    shown = lab.page.locator(panel).locator("[role='row'], li, .at-EmptyState").filter(visible=True)
+    await shown.first.wait_for()
+    await lab.page.locator(f"{panel} button, {panel} input, {panel} select, {panel} jp-button").first.focus()
     places = await walk(lab, {"panel": panel})
-    assert len(places) > 2
+    assert len(places) >= 2
     check(places)
     for one, other in pairwise(places):
         below, beside = other["bottom"] > one["bottom"], other["left"] > one["left"]
