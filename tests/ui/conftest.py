@@ -64,6 +64,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]
             assert pages.choose_password(started["link"]).status_code == 200
         yield installed
     finally:
+        installed.run("down", "--stop-runs", check=False)
         installed.run("down", check=False)
 
 
