@@ -99,7 +99,8 @@ function uiSchemaOf(schema: RJSFSchema, base: JsonObject): UiSchema {
   return Object.fromEntries(
     fields.map(([name, one]) => {
       const value = valueAt(base, name) ?? DEFAULTS[name] ?? '';
-      return [name, { ...uiOf(one), 'ui:placeholder': typeof value === 'object' ? '' : String(value) }];
+      const shown = typeof value === 'object' || one.oneOf ? '' : String(value);
+      return [name, { ...uiOf(one), 'ui:placeholder': shown }];
     })
   );
 }
