@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 from atelier_core.errors import Conflict
 from atelier_hub import leases
 from atelier_hub.db import Database
+from atelier_hub.engine.ending import end
 from atelier_hub.leases import Lease
 
 log = logging.getLogger(__name__)
@@ -108,9 +109,7 @@ class Election:
                     elif task.done():
                         task.result()
                 finally:
-                    task.cancel()
-                    with suppress(asyncio.CancelledError, Exception):
-                        await task
+                    await end(task)
 
     @asynccontextmanager
     async def _file_lock(self) -> AsyncIterator[None]:
@@ -138,10 +137,10 @@ class Election:
         try:
             yield turn
         finally:
-            renewal.cancel()
-            with suppress(asyncio.CancelledError, Exception):
-                await renewal
-            await asyncio.to_thread(self._release, turn.lease)
+            try:
+                await end(renewal)
+            finally:
+                await asyncio.to_thread(self._release, turn.lease)
 
     async def _renew(self, turn: LeasedTurn) -> None:
         """A database that cannot be reached is asked again until the lease has run out by our own clock."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Protocol
 
 from atelier_core.backend import Backend
 from atelier_core.errors import AtelierError
 from atelier_core.states import Reason, State
 from atelier_core.workload import Observation
+from atelier_hub.engine.ending import end
 from atelier_hub.engine.store import Attempt
 
 log = logging.getLogger(__name__)
@@ -80,10 +81,10 @@ class Follower:
         try:
             yield watcher
         finally:
-            watcher.cancel()
-            with suppress(asyncio.CancelledError, Exception):
-                await watcher
-            await self._backend.close()
+            try:
+                await end(watcher)
+            finally:
+                await self._backend.close()
 
     async def _watch(self) -> None:
         async for seen in self._backend.watch():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import replace
 
 from sqlalchemy.orm import Session
@@ -14,6 +14,7 @@ from atelier_core.backend import Backend
 from atelier_core.states import Reason, State
 from atelier_core.workload import Handle, Observation, WorkloadSpec
 from atelier_hub.engine import store
+from atelier_hub.engine.ending import end
 from atelier_hub.engine.outcome import seen_as
 from atelier_hub.engine.store import Attempt
 from atelier_hub.engine.transactions import Transactions
@@ -67,9 +68,7 @@ class Starter:
             await asyncio.shield(task)
         except asyncio.CancelledError:
             if not task.cancelled():
-                task.cancel()
-                with suppress(asyncio.CancelledError, Exception):
-                    await task
+                await end(task)
                 raise
         finally:
             del self._tasks[attempt.id]
@@ -107,9 +106,7 @@ class Starter:
             return await coming
         finally:
             if not coming.done():
-                coming.cancel()
-                with suppress(asyncio.CancelledError, Exception):
-                    await coming
+                await end(coming)
 
     async def _say(self, attempt: Attempt, reason: Reason) -> None:
         seen = seen_as(attempt, State.STARTING, reason)

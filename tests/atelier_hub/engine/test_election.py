@@ -135,6 +135,28 @@ async def test_nobody_takes_the_lease_while_a_change_is_being_committed(
     await old.stop()
 
 
+async def test_a_replica_that_is_stopped_right_when_it_lost_its_turn_ends(
+    postgres_db: Database, folders: tuple[Path, Path]
+) -> None:
+    """Its work is being cancelled already: its own end must not be taken for that of its work."""
+    stopping = asyncio.Event()
+
+    async def work(turn: Turn) -> None:
+        try:
+            turn.lose()  # type: ignore[attr-defined]
+            await asyncio.Event().wait()
+        finally:
+            stopping.set()
+            await asyncio.sleep(0.05)
+
+    leading = asyncio.ensure_future(Election(postgres_db, folders[0]).lead(work))
+    await stopping.wait()
+    leading.cancel()
+    ended, _ = await asyncio.wait([leading], timeout=10)
+    leading.cancel()
+    assert ended
+
+
 class Cut(Election):
     """A replica that does not reach the database any more, once it drives."""
 
