@@ -16,7 +16,7 @@ from tests.harness.ports import free_port
 @pytest.fixture(scope="module")
 def signed_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """Ada in her running server, on a platform of its own."""
-    installed = Installation(tmp_path_factory.mktemp("platform") / "data")
+    installed = Installation(tmp_path_factory.mktemp("platform") / "data").sharing()
     try:
         started = installed.up("--port", str(free_port()), "--admin", "ada", "--no-mlflow")
         with Browser(started["url"]) as browser:

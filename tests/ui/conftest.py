@@ -10,16 +10,17 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, async_playwright
+from playwright.async_api import Browser, BrowserContext, async_playwright, expect
 
 from atelier_sdk import Client, credentials
 from tests.atelier_cli.platform.installation import Browser as HubPages
 from tests.atelier_cli.platform.installation import Installation
-from tests.harness.control_plane import environment_cache
 from tests.harness.ports import free_port
 from tests.ui.lab import Lab, sign_in
 from tests.ui.models.trained import train
 from tests.ui.overlay import EVERY_CONTROL, templates_with
+
+expect.set_options(timeout=20_000)  # as long as everything else is waited for: other tests run beside
 
 FLAGS = [
     "--no-sandbox",
@@ -42,6 +43,17 @@ EXPOSE = """document.addEventListener('readystatechange', () => {
 });"""
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """In CI a story that fails is told once more: its browser shares few processors with two other processes of tests.
+
+    The closing line counts them, so that one which needs it again and again is seen.
+    """
+    if os.environ.get("CI"):
+        for item in items:
+            if Path(__file__).parent in item.path.parents:
+                item.add_marker(pytest.mark.flaky(reruns=1))
+
+
 @pytest.fixture(scope="session")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """Up, with the account `ada`."""
@@ -50,14 +62,10 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]
     home = folder / "home"
     home.mkdir()
     (home / ".cache").symlink_to(Path.home() / ".cache")
-    envs = environment_cache() / "envs"
-    envs.mkdir(parents=True, exist_ok=True)
-    (folder / "data" / "cache").mkdir(parents=True, mode=0o711)
-    (folder / "data" / "cache" / "envs").symlink_to(envs)
     # Pictures for people show what people have.
     templates = () if os.environ.get("ATELIER_TEST_SCREENSHOTS") else (EVERY_CONTROL,)
     env = {**os.environ, "HOME": str(home), "PYTHONPATH": templates_with(folder / "templates", *templates)}
-    installed = Installation(folder / "data", env=env)
+    installed = Installation(folder / "data", env=env).sharing()
     try:
         started = installed.up("--port", str(free_port()), "--admin", "ada")
         with HubPages(started["url"]) as pages:

@@ -14,6 +14,13 @@ from playwright.async_api import Locator, Page
 from atelier_sdk import Client
 from tests.atelier_cli.platform.installation import PASSWORD, Installation
 
+# After all is restored the file browser opens the file in the address, or else the launcher, which takes the focus.
+SETTLED = """() => {
+  const browser = document.querySelector('.jp-FileBrowser');
+  return browser && !browser.closest('.jp-mod-restoring') && !browser.querySelector('.jp-mod-restoring')
+    && !window.jupyterapp.shell.isEmpty('main');
+}"""
+
 
 async def sign_in(page: Page, name: str, password: str = PASSWORD) -> None:
     """Through the hub's form."""
@@ -58,6 +65,7 @@ class Lab:
         await self.page.wait_for_selector("#main .jp-SideBar", timeout=30_000)
         await self.page.wait_for_function("() => window.jupyterapp !== undefined")
         await self.page.evaluate("async () => { await window.jupyterapp.restored; }")
+        await self.page.wait_for_function(SETTLED)
 
     async def run(self, command: str, args: Mapping[str, Any] | None = None) -> None:
         """A command of Lab's, by its id."""

@@ -26,6 +26,7 @@ from atelier_cli.platform.processes import SUPERVISOR
 
 TICK = 0.2
 LONGEST_WAIT = 30.0
+LOOK = 2.0  # between two looks at a child that lives: at its record and at the files that it reads
 STEADY = 20.0  # a process that ran this long starts again at once when it dies
 
 log = logging.getLogger("atelier.supervisor")
@@ -41,6 +42,7 @@ class Kept:
         self._failures = 0
         self._since = 0.0
         self._next = 0.0
+        self._look = 0.0
         self._starting: subprocess.Popen[bytes] | None = None
 
     def tick(self) -> bool:
@@ -48,6 +50,8 @@ class Kept:
         # Asked first, for looking a dead process up in the table would lose its exit code.
         if self._starting is not None and self._starting.poll() is not None:
             self._note_end(self._starting.returncode)
+        if self.lives_on:
+            return False
         found = child.running(self.layout, self.command.name)
         if found is not None:
             self._note_running(found.fingerprint)
@@ -58,6 +62,17 @@ class Kept:
         self.starts += 1
         self._since = time.monotonic()
         return True
+
+    @property
+    def lives_on(self) -> bool:
+        """Whether nothing needs to be looked at: it is a living child of ours, and was right a moment ago."""
+        child_lives = self._starting is not None and self._starting.poll() is None
+        return child_lives and time.monotonic() < self._look
+
+    def configure(self, command: Command) -> None:
+        """Run this command from now on."""
+        self.command = command
+        self._look = 0.0
 
     def stop(self) -> None:
         """End it."""
@@ -70,6 +85,8 @@ class Kept:
         if fingerprint != self.command.fingerprint:
             log.info("%s was configured otherwise; starting it anew", self.command.name)
             self.stop()
+        else:
+            self._look = time.monotonic() + LOOK
 
     def _note_end(self, code: int) -> None:
         lived = time.monotonic() - self._since
@@ -77,6 +94,7 @@ class Kept:
         wait = 0.0 if self._failures == 0 else min(LONGEST_WAIT, 0.25 * 2**self._failures)
         self._next = time.monotonic() + wait
         self._starting = None
+        self._look = 0.0
         why = "another one still holds its lock" if code == TAKEN else f"ended with {code}"
         log.warning("%s %s after %.1f s; starting it again in %.1f s", self.command.name, why, lived, wait)
 
@@ -118,7 +136,7 @@ class Supervisor:
         self._kept = []
         for command in processes.commands(self.layout, self.settings, program):
             kept = known.get(command.name) or Kept(self.layout, command)
-            kept.command = command
+            kept.configure(command)
             self._kept.append(kept)
 
     def _tick(self) -> None:
@@ -134,7 +152,7 @@ class Supervisor:
 
     def _too_early(self, kept: Kept) -> bool:
         """A hub that finds no proxy when it starts gives up."""
-        if kept.command.name != "hub" or child.running(self.layout, "hub") is not None:
+        if kept.command.name != "hub" or kept.lives_on or child.running(self.layout, "hub") is not None:
             return False
         return not processes.answers(self.settings.proxy_api_port)
 

@@ -14,7 +14,7 @@ from tests.harness.ports import free_port
 @pytest.fixture(scope="session")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """Up, with an account `ada` whose password is chosen."""
-    installed = Installation(tmp_path_factory.mktemp("platform") / "data")
+    installed = Installation(tmp_path_factory.mktemp("platform") / "data").sharing()
     try:
         started = installed.up("--port", str(free_port()), "--admin", "ada")
         with Browser(started["url"]) as browser:

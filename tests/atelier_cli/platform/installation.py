@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 
 from atelier_cli.platform.layout import Layout, load_settings
+from tests.harness.control_plane import environment_cache
 
 PASSWORD = "correct horse battery"
 
@@ -26,6 +27,14 @@ class Installation:
     data: Path
     python: str = sys.executable
     env: dict[str, str] = field(default_factory=lambda: dict(os.environ))
+
+    def sharing(self) -> Installation:
+        """With the environments of steps that all tests share: building one takes a minute."""
+        shared, cache = environment_cache() / "envs", self.data / "cache"
+        shared.mkdir(parents=True, exist_ok=True)
+        cache.mkdir(parents=True, mode=0o711)
+        (cache / "envs").symlink_to(shared)
+        return self
 
     @property
     def layout(self) -> Layout:

@@ -19,7 +19,7 @@ from tests.harness.ports import free_port
 @pytest.mark.timeout(600)
 def test_the_demo_ends_in_a_service_that_answers(spare: Installation, tmp_path: Path) -> None:
     """From nothing: the digits are learned, the model is registered and deployed, and asked about a digit."""
-    spare.up("--port", str(free_port()), "--admin", "ada")
+    spare.sharing().up("--port", str(free_port()), "--admin", "ada")
     told = atelier(spare, tmp_path, "demo", "--to", str(tmp_path / "demo"))
     asked, said = re.findall(r"Asked about a handwritten (\d), it says (\d)\.", told)[0]
     assert asked == said

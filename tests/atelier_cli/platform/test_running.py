@@ -151,7 +151,7 @@ def test_killed_supervisor_is_replaced_and_the_others_go_on(installation: Instal
 
 def test_down_leaves_nothing_and_up_finds_everything_again(spare: Installation) -> None:
     port = str(free_port())
-    started = spare.up("--port", port, "--admin", "ada")
+    started = spare.sharing().up("--port", port, "--admin", "ada")
     with Browser(started["url"]) as person:
         person.choose_password(started["link"])
         person.start_server("ada")

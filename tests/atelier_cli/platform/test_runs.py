@@ -25,7 +25,7 @@ def client(installation: Installation) -> Client:
 
 
 def test_runs_go_on_until_they_are_to_be_stopped(spare: Installation, tmp_path: Path) -> None:
-    spare.up("--port", str(free_port()), "--admin", "ada", "--no-mlflow")
+    spare.sharing().up("--port", str(free_port()), "--admin", "ada", "--no-mlflow")
     (tmp_path / "code").mkdir()
     (tmp_path / "code/hold.py").write_text(HOLD)
     document = control_plane.pipeline({"hold": {"file": "hold.py", "image": "python"}})
