@@ -19,6 +19,7 @@ CATALOG = ROOT / "labextensions" / "packages" / "api" / "said" / "zh_CN.json"
 # Whose sentences a person meets in Lab; what only operators and programs read stays English.
 _SAYS = (
     "hub/atelier_core/**/*.py",
+    "hub/atelier_gateway/*.py",
     "hub/atelier_hub/artifacts/*.py",
     "hub/atelier_hub/auth.py",
     "hub/atelier_hub/clients/*.py",
@@ -30,11 +31,15 @@ _SAYS = (
     "hub/sdk/atelier_runtime/*.py",
     "hub/sdk/atelier_sdk/snapshot.py",
     "hub/sdk/atelier_sdk/uploads.py",
+    "hub/serve/atelier_serve/**/*.py",
     "server_extensions/atelier_server/**/*.py",
     "spawner/atelier_spawner/local/*.py",
     "spawner/atelier_spawner/kubernetes/*.py",
 )
-_SILENT = re.compile(r"/(diagnosis|runtime_image|openapi|election|template|cli|page)\.py$")
+_SILENT = re.compile(
+    r"/(diagnosis|runtime_image|openapi|election|template|cli|page)\.py$"
+    r"|/atelier_gateway/(app|internal|serve)\.py$|/atelier_serve/(__main__|metrics)\.py$"
+)
 # A whole sentence, or one that ends with what was put in.
 _SENTENCE = re.compile(r"[.?!]\)?$|[:.,]\s?%\d+$|\bmore\)$")
 _NONE = re.compile(r"%[sdrg]\b|%\.\d|^[<|\[]|^https?:|; (charset|default-src)")
