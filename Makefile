@@ -15,7 +15,10 @@ PACKAGES := .venv/.packages
 LAB := server_extensions/atelier_server/labextension/package.json
 LAB_SOURCES := $(shell find labextensions -name node_modules -prune -o -name lib -prune -o -type f \
   ! -name schema.ts ! -name '*.tsbuildinfo' ! -path '*/.yarn/*' -print)
-PYTEST := $(BIN)/python -m pytest $(PYTEST_ARGS)
+# Large pages: on a virtual machine Python programs take half the time, and the tests start hundreds of them.
+LARGE_PAGES := $(shell grep -qsE '\[(always|madvise)\]' /sys/kernel/mm/transparent_hugepage/enabled && \
+  echo PYTHONMALLOC=malloc GLIBC_TUNABLES=glibc.malloc.hugetlb=1)
+PYTEST := $(LARGE_PAGES) $(BIN)/python -m pytest $(PYTEST_ARGS)
 PROCESSES ?= 3
 PARALLEL := -n $(PROCESSES) --dist loadscope --no-loadscope-reorder
 

@@ -95,6 +95,16 @@ async def test_a_server_of_others_is_chosen_in_the_dialog(lab: Lab) -> None:
     await dialog.get_by_label("Stage").select_option("test")
     served = dialog.get_by_label("Served by")
     await expect(dialog.get_by_label("Arguments of the server", exact=False)).to_have_count(0)
+    place = dialog.get_by_label("Back end")
+    await served.select_option("triton")
+    await expect(place).to_have_value("cluster")
+    await served.select_option("")
+    await expect(place).to_have_value("")  # what was filled in goes
+    await dialog.get_by_text("Advanced").click()
+    await place.select_option("cluster")
+    await served.select_option("triton")
+    await served.select_option("")
+    await expect(place).to_have_value("cluster")  # what was chosen stays
     await served.select_option("triton")
     await expect(dialog).to_contain_text("a model repository as Triton lays it out")
     await dialog.get_by_label("Arguments of the server", exact=False).fill("--log-verbose=1\n")

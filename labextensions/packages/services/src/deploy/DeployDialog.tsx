@@ -153,6 +153,7 @@ function Source({ wish, offer, change }: Part): JSX.Element {
 /** Servers of others are for clusters: where there is none, or this machine was chosen, nobody is asked. */
 function Server({ wish, offer, change }: Part): JSX.Element | null {
   const trans = useTrans();
+  const filledIn = React.useRef('');
   const possible = wish.on ? offer.clusters.includes(wish.on) : offer.clusters.length > 0;
   if (!possible && !wish.server) {
     return null;
@@ -162,6 +163,13 @@ function Server({ wish, offer, change }: Part): JSX.Element | null {
     vllm: trans.__(
       'What is deployed is the folder of a language model; choose a flavor that has an accelerator'
     )
+  };
+  // A server of others needs a cluster; when one's own comes back, what was filled in for it goes, what was chosen stays.
+  const choose = (server: string): void => {
+    const chosen = wish.on === filledIn.current ? '' : wish.on;
+    const on = server ? clusterOf({ ...wish, on: chosen }, offer) : chosen;
+    filledIn.current = on === chosen ? '' : on;
+    change({ server, on });
   };
   return (
     <>
@@ -174,7 +182,7 @@ function Server({ wish, offer, change }: Part): JSX.Element | null {
           ['vllm', trans.__('vLLM, by its own image')]
         ]}
         help={help[wish.server]}
-        onChange={server => change({ server, on: server ? clusterOf(wish, offer) : '' })}
+        onChange={choose}
       />
       {wish.server && (
         <Lines
