@@ -129,7 +129,7 @@ class Person:
 NewPerson = Callable[..., Person]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def plane(tmp_path_factory: pytest.TempPathFactory, hub: TestHub) -> Iterator[ControlPlane]:
     """The control plane with local processes; nobody kills it here."""
     plane = ControlPlane(tmp_path_factory.mktemp("e2e"), hub, backends=LOCAL)

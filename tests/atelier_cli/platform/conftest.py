@@ -11,7 +11,7 @@ from tests.atelier_cli.platform.installation import Browser, Installation
 from tests.harness.ports import free_port
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """Up, with an account `ada` whose password is chosen."""
     installed = Installation(tmp_path_factory.mktemp("platform") / "data").sharing()
