@@ -38,7 +38,7 @@ def write(shell: Shell, name: str = "hello", **fields: Any) -> Path:
     return file
 
 
-def until(what: Callable[[], Any], seconds: float = 40) -> None:
+def until(what: Callable[[], Any], seconds: float = 120) -> None:
     end = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < end, "it did not happen in time"

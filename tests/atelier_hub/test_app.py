@@ -42,7 +42,7 @@ class Process:
 
     def url(self) -> str:
         """Where it listens, once it answers."""
-        until = time.monotonic() + 60
+        until = time.monotonic() + 150
         while time.monotonic() < until and self.process.poll() is None:
             found = re.search(r"listens on (http://\S+)", self.log.read_text())
             if found:
@@ -55,7 +55,7 @@ class Process:
     def end(self, number: int = signal.SIGTERM) -> int:
         """Send a signal; the exit status."""
         self.process.send_signal(number)
-        return self.process.wait(30)
+        return self.process.wait(90)
 
 
 @pytest.fixture
@@ -82,10 +82,9 @@ def test_it_serves_and_ends_cleanly_with_an_open_feed(start: Callable[..., Proce
     headers = {"Authorization": f"token {token}"}
     with httpx.stream("GET", f"{url}/events", headers=headers, timeout=20) as feed:
         assert feed.status_code == 200
-        begin = time.monotonic()
         assert process.end(number) == 0
-        assert time.monotonic() - begin < 8
     log = process.log.read_text()
+    assert "graceful shutdown exceeded" not in log  # nobody waited for the feed to end by itself
     assert "Traceback" not in log
     assert token not in log and hub.service_token not in log
 
@@ -107,7 +106,7 @@ def test_nothing_is_lost_by_kill_9(start: Callable[..., Process], hub: TestHub) 
 
 
 def _sentence(process: Process) -> str:
-    assert process.process.wait(60) == 1
+    assert process.process.wait(150) == 1
     log = process.log.read_text()
     assert "Traceback" not in log, log
     return next(line for line in log.splitlines() if line.startswith("atelier-hub cannot start: "))
@@ -183,7 +182,7 @@ def test_configuration_file_and_command_line(start: Callable[..., Process], tmp_
     config = tmp_path / "config.py"
     config.write_text("c.AtelierHub.port = 1\nc.AtelierHub.base_path = 'elsewhere/'\n")
     process = start(f"--config={config}", "--port=0")
-    until = time.monotonic() + 60
+    until = time.monotonic() + 150
     while "listens on" not in process.log.read_text() and time.monotonic() < until:
         time.sleep(0.05)
     root = re.search(r"listens on (http://\S+)", process.log.read_text())

@@ -18,7 +18,7 @@ from atelier_sdk import Client
 from tests.harness.hub import TestHub
 from tests.harness.ports import free_port
 
-START_SECONDS = 60
+START_SECONDS = 150
 
 
 class ControlPlane:
@@ -159,7 +159,7 @@ def submit(client: Client, project: str, folder: Path, document: Mapping[str, An
     return client.runs.create(project, revision=revision.id, **more).id
 
 
-def wait_for(client: Client, project: str, run: str, seconds: float = 60) -> Any:
+def wait_for(client: Client, project: str, run: str, seconds: float = 120) -> Any:
     """The run, once it is over."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:

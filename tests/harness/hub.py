@@ -14,7 +14,7 @@ import httpx
 from atelier_spawner.hub_config import SERVICE_SCOPES
 from tests.harness.ports import free_port
 
-START_SECONDS = 90
+START_SECONDS = 150
 _CONFIG = '''
 from jupyterhub.proxy import Proxy
 

@@ -48,7 +48,7 @@ class Installation:
         """`atelier ARGUMENTS --data …`."""
         done = subprocess.run(
             [self.python, "-c", "from atelier_cli.main import main; main()", *arguments, "--data", str(self.data)],
-            env=self.env, capture_output=True, text=True, timeout=180, check=False, cwd="/",
+            env=self.env, capture_output=True, text=True, timeout=300, check=False, cwd="/",
         )  # fmt: skip
         if check and done.returncode:
             raise AssertionError(f"{arguments} ended with {done.returncode}\n{done.stdout}\n{done.stderr}")
@@ -137,7 +137,7 @@ class Browser:
         return server
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 30) -> Any:
+def wait_for(condition: Callable[[], Any], seconds: float = 90) -> Any:
     """The first true value; fails after `seconds`."""
     end = time.monotonic() + seconds
     while True:

@@ -67,7 +67,7 @@ def attempt(name: str) -> Attempt:
     )
 
 
-async def until(what: Callable[[], bool], seconds: float = 10) -> None:
+async def until(what: Callable[[], bool], seconds: float = 60) -> None:
     """Wait, but not for ever."""
     end = time.monotonic() + seconds
     while not what():

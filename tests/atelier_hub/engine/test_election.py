@@ -63,7 +63,7 @@ class Leader:
             await self._task
 
 
-async def _until(what: Callable[[], bool], seconds: float = 10) -> None:
+async def _until(what: Callable[[], bool], seconds: float = 60) -> None:
     until = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < until, "it did not happen in time"
@@ -152,7 +152,7 @@ async def test_a_replica_that_is_stopped_right_when_it_lost_its_turn_ends(
     leading = asyncio.ensure_future(Election(postgres_db, folders[0]).lead(work))
     await stopping.wait()
     leading.cancel()
-    ended, _ = await asyncio.wait([leading], timeout=10)
+    ended, _ = await asyncio.wait([leading], timeout=60)
     leading.cancel()
     assert ended
 
@@ -196,7 +196,7 @@ async def test_who_cannot_renew_stops_acting_before_another_may_begin(
     turn.require()
     both = False
     while not other.leads:
-        assert time.monotonic() - began < 20
+        assert time.monotonic() - began < 120
         await asyncio.sleep(0.005)
         both = both or (cut.leads and other.leads)
     assert not both

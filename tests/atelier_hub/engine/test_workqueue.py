@@ -8,7 +8,7 @@ import itertools
 from atelier_hub.engine.workqueue import WorkQueue
 
 
-async def eventually(condition, seconds: float = 5) -> None:
+async def eventually(condition, seconds: float = 30) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.005)
