@@ -16,7 +16,7 @@ from tests.harness.cluster.shell import wait_for
 
 from .manifests import ended, main_state, place, pod, ready
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
 
 @pytest.mark.alone

@@ -14,7 +14,7 @@ from tests.harness.cluster.shell import wait_for
 
 from .manifests import ASK, SERVE, ended, main_state, place, pod, ready, service
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
 
 def test_node_is_ready(cluster: Cluster) -> None:

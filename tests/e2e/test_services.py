@@ -14,7 +14,7 @@ import pytest
 from tests.e2e.conftest import Person, person_on
 from tests.harness.tracking import Platform
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
 NAME = "busy"
 SERVER = """

@@ -20,7 +20,7 @@ from tests.harness.control_plane import pipeline, submit
 from tests.harness.hub import TestHub
 from tests.harness.postgres import Postgres
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
 QUERY = "SELECT * FROM shop WHERE code LIKE '%4%' OR id = 2"
 

@@ -74,7 +74,7 @@ print(round(shares / 1024, 1), memory / 2**20)
 """
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_a_pod_gets_the_resources_of_the_form(lab: Lab) -> None:
     canvas = await script_step(lab, GIVEN)
     await canvas.field("cpu").get_by_role("spinbutton").fill("0.4")
@@ -84,7 +84,7 @@ async def test_a_pod_gets_the_resources_of_the_form(lab: Lab) -> None:
     assert told(canvas, run, "script").split()[-2:] == ["0.4", "160.0"]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_a_server_of_others_is_chosen_in_the_dialog(lab: Lab) -> None:
     """Triton's image is not to be had here: what is looked at is what the platform was told."""
     client = lab.client

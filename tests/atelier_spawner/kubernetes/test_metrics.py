@@ -13,7 +13,7 @@ from tests.harness.cluster.metrics import metrics_server
 pytestmark = pytest.mark.cluster
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 async def test_the_metrics_api_tells_who_is_busy(rig: Rig) -> None:
     with metrics_server(rig.cluster):
         backend = await rig.open()
