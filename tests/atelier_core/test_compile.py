@@ -391,4 +391,4 @@ def test_a_thousand_steps_compile_in_a_moment() -> None:
     raw = pipeline(*nodes)
     started = time.perf_counter()
     assert len(plan(raw).steps) == 1000
-    assert time.perf_counter() - started < 60
+    assert time.perf_counter() - started < 20

@@ -156,7 +156,7 @@ def test_nothing_runs_long_or_grows(text: str) -> None:
     started = time.perf_counter()
     with pytest.raises(VariableError):
         make().render(text)
-    assert time.perf_counter() - started < 30
+    assert time.perf_counter() - started < 5
 
 
 def test_lines_that_double_each_other_end_at_the_limit() -> None:

@@ -182,7 +182,7 @@ def test_slow_readers_fill_nobodys_memory(
         assert gateway.memory() - before < 16 * 1024**2 and first
         begin = time.monotonic()
         assert http.get(f"{url}/v2").status_code == 200
-        assert time.monotonic() - begin < 60
+        assert time.monotonic() - begin < 10
     wait_closed(replica)
 
 

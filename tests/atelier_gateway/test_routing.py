@@ -131,7 +131,7 @@ def test_a_mirror_that_fails_or_hangs_is_not_felt(serve: Serve, replica: Replica
     url = serve({"targets": [target(1, replica.url, weight=100), dead]})
     begin = time.monotonic()
     assert [http.get(url).status_code for _ in range(100)] == [200] * 100
-    assert time.monotonic() - begin < 60
+    assert time.monotonic() - begin < 5
 
 
 def test_without_replicas_there_is_a_sentence(serve: Serve, http: httpx.Client) -> None:

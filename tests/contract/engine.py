@@ -34,7 +34,7 @@ class Engine(ABC):
     name: str
     image = "python"
     python: tuple[str, ...] = ("python",)
-    patience = 60.0
+    patience = 20.0
     lag = 0.0  # how long after a command began its engine may still say that it is starting
     features: frozenset[str] = frozenset()
 

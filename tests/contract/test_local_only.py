@@ -150,7 +150,7 @@ async def test_light_timeout(engine: Engine) -> None:
     started = time.monotonic()
     seen = await engine.run(engine.spec("wait()", light=True, timeout=0.5, grace=0.5))
     assert seen.reason is Reason.DEADLINE_EXCEEDED
-    assert time.monotonic() - started < 60
+    assert time.monotonic() - started < 10
 
 
 @pytest.mark.root

@@ -43,17 +43,6 @@ EXPOSE = """document.addEventListener('readystatechange', () => {
 });"""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """In CI a story that fails is told once more: its browser shares few processors with two other processes of tests.
-
-    The closing line counts them, so that one which needs it again and again is seen.
-    """
-    if os.environ.get("CI"):
-        for item in items:
-            if Path(__file__).parent in item.path.parents:
-                item.add_marker(pytest.mark.flaky(reruns=1))
-
-
 @pytest.fixture(scope="session")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """Up, with the account `ada`."""
