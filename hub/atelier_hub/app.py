@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import sys
@@ -229,7 +230,10 @@ class AtelierHub(Application):
         self.port = sockets[0].getsockname()[1]
         # Threads here do a millisecond of work each; the usual 5 ms turn would be most of a short step's time.
         sys.setswitchinterval(0.0005)
-        serve.run(self.build(), sockets, self.base_path)
+        app = self.build()
+        gc.freeze()
+        gc.enable()
+        serve.run(app, sockets, self.base_path)
 
 
 def _check_flavors(given: list[dict[str, Any]], backends: Mapping[str, Any]) -> tuple[Flavor, ...]:

@@ -58,6 +58,13 @@ class Process:
         return self.process.wait(90)
 
 
+def test_a_start_takes_up_no_command_lines_of_others() -> None:
+    """httpx brings one, a tenth of all that is imported; a grammar that a schema checker builds was half of it."""
+    code = "import sys, atelier_hub.app; print([n for n in ('rich', 'lark') if n in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
 @pytest.fixture
 def start(tmp_path: Path, hub: TestHub) -> Iterator[Callable[..., Process]]:
     processes: list[Process] = []

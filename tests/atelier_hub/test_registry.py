@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import io
 import tarfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,6 +22,7 @@ from atelier_hub.artifacts.tars import Member
 from atelier_hub.auth import Actor
 from atelier_hub.clients.mlflow import REFUSED, Account, MlflowClient
 from atelier_hub.db import Database
+from atelier_hub.features.registry import mirror as mirroring
 from atelier_hub.features.registry import service
 from atelier_hub.features.registry.accounts import Accounts
 from atelier_hub.features.registry.folders import describe, unpack
@@ -242,6 +245,38 @@ async def test_one_workspace_keeps_no_other_from_being_looked_at(db: Database, c
         with contextlib.suppress(asyncio.CancelledError):
             await running
         client.close()
+
+
+class CountingMirror(Mirror):
+    """Counts how often each project is looked at."""
+
+    def __init__(self, *parts: Any) -> None:
+        super().__init__(*parts)
+        self.looks: Counter[str] = Counter()
+
+    def refresh(self, project: str) -> None:
+        """Counted."""
+        self.looks[project] += 1
+
+
+async def test_a_project_is_looked_at_less_the_longer_nothing_happens(
+    db: Database, contents: ArtifactStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moment = [1000.0]
+    monkeypatch.setattr(mirroring, "time", SimpleNamespace(monotonic=lambda: moment[0]))
+    client = MlflowClient("", "")
+    mirror = CountingMirror(db, contents, client, TornAccounts(client, db, b"key"), 1024)
+    for project in ("busy", "quiet"):
+        mirror.notice(project)
+    while moment[0] < 1200:  # a round a second, as `run` does them
+        for _, work in mirror._work():
+            if getattr(work, "func", None) == mirror.refresh:
+                work()
+        moment[0] += 1
+        mirror.hear([{"kind": "model.created", "project": "busy", "subject": "net"}])
+    assert mirror.looks["busy"] == 200
+    assert 30 <= mirror.looks["quiet"] <= 40  # of 120 seconds, after which nobody is there
+    client.close()
 
 
 class LateClient(MlflowClient):

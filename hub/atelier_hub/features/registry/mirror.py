@@ -46,6 +46,7 @@ log = logging.getLogger(__name__)
 
 EVERY = 1.0
 _ACTIVE = 120.0  # seconds for which a project is looked at after somebody was there
+_SHARE = 0.1  # of the time since then passes between two looks: many projects are active, few change
 _BACK_OFF = 5.0
 _NAMES = 255
 NOBODY = "mlflow"  # where MLflow does not tell who it was
@@ -64,6 +65,7 @@ class Mirror:
         self._limit = limit
         self._lock = threading.Lock()
         self._active: dict[str, float] = {}
+        self._looked: dict[str, float] = {}
         self._new: set[str] = set()
 
     def notice(self, project: str) -> None:
@@ -72,8 +74,13 @@ class Mirror:
             self._active[project] = time.monotonic()
 
     def hear(self, events: Sequence[Mapping[str, Any]]) -> None:
-        """Make the accounts of a new project before somebody waits for them: MLflow's client waits three seconds."""
+        """Make the accounts of a new project before somebody waits for them: MLflow's client waits three seconds.
+
+        Where something happened to models, more is likely to follow.
+        """
         for event in events:
+            if event["kind"].startswith("model."):
+                self.notice(event["project"])
             with self._lock:
                 if event["kind"] == "project.created":
                     self._new.add(event["project"])
@@ -95,7 +102,8 @@ class Mirror:
     def _work(self) -> Iterator[tuple[str, Callable[[], object]]]:
         yield "What deleted projects left", self._accounts.remove_left
         yield "New projects", self._receive_new
-        for project in self._projects():
+        for project in self._due():
+            self._looked[project] = time.monotonic()
             yield f"Project {project}", partial(self.refresh, project)
 
     @staticmethod
@@ -132,11 +140,18 @@ class Mirror:
             with self._lock:
                 self._new.discard(project)
 
-    def _projects(self) -> list[str]:
-        old = time.monotonic() - _ACTIVE
+    def _due(self) -> list[str]:
+        """The active projects that were not looked at for long enough."""
+        moment = time.monotonic()
         with self._lock:
-            self._active = {project: at for project, at in self._active.items() if at > old}
-            return sorted(self._active)
+            self._active = {project: at for project, at in self._active.items() if at > moment - _ACTIVE}
+            active = dict(self._active)
+        self._looked = {project: at for project, at in self._looked.items() if project in active}
+        return sorted(
+            project
+            for project, at in active.items()
+            if moment - self._looked.get(project, -math.inf) >= _SHARE * (moment - at)
+        )
 
     def refresh(self, project: str) -> None:
         """Take over what is new at MLflow. Blocking."""
