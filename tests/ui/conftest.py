@@ -7,6 +7,7 @@ import re
 import shutil
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from atelier_sdk import Client, credentials
 from tests.atelier_cli.platform.installation import Browser as HubPages
 from tests.atelier_cli.platform.installation import Installation
 from tests.harness.ports import free_port
-from tests.ui.lab import Lab, sign_in
+from tests.ui.lab import SIZE, Lab, sign_in
 from tests.ui.models.trained import train
 from tests.ui.overlay import EVERY_CONTROL, templates_with
 
@@ -134,7 +135,7 @@ async def window(platform: Installation, chromium: Browser, signed_in: Path) -> 
     opened = await chromium.new_context(
         base_url=platform.url,
         storage_state=signed_in,
-        viewport={"width": 1280, "height": 800},
+        viewport=SIZE,
         reduced_motion="reduce",  # what turns keeps the processor busy
     )
     opened.set_default_timeout(20_000)
@@ -144,17 +145,40 @@ async def window(platform: Installation, chromium: Browser, signed_in: Path) -> 
     await opened.close()
 
 
+@dataclass
+class Tab:
+    """The tab that the tests of a module have one after the other: Lab takes seconds to load."""
+
+    lab: Lab | None = None
+
+
+@pytest.fixture(scope="module")
+async def tab() -> AsyncIterator[Tab]:
+    """Opened by the first test that wants one."""
+    one = Tab()
+    yield one
+    if one.lab is not None:
+        await one.lab.page.close()
+
+
 @pytest.fixture
-async def context(window: BrowserContext) -> AsyncIterator[BrowserContext]:
-    """The window, whose tabs are closed after the test."""
+async def context(window: BrowserContext, tab: Tab) -> AsyncIterator[BrowserContext]:
+    """The window; what a test opens in it is closed after the test."""
     yield window
     for page in window.pages:
-        await page.close()
+        if tab.lab is None or page is not tab.lab.page:
+            await page.close()
 
 
 @pytest.fixture
-async def lab(platform: Installation, context: BrowserContext, client: Client) -> AsyncIterator[Lab]:
+async def lab(
+    request: pytest.FixtureRequest, platform: Installation, window: BrowserContext, client: Client, tab: Tab
+) -> Lab:
     """JupyterLab, open and empty; what the page said on its console is in `lab.errors`."""
-    opened = Lab(await context.new_page(), platform, client)
-    await opened.open()
-    return opened
+    if tab.lab is not None and (request.node.get_closest_marker("new_tab") or not await tab.lab.clear()):
+        await tab.lab.page.close()
+        tab.lab = None
+    if tab.lab is None:
+        tab.lab = Lab(await window.new_page(), platform, client)
+        await tab.lab.open()
+    return tab.lab

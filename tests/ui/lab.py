@@ -3,23 +3,42 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import Locator, Page
+from playwright.async_api import Locator, Page, ViewportSize
 
 from atelier_sdk import Client
 from tests.atelier_cli.platform.installation import PASSWORD, Installation
 
+SIZE: ViewportSize = {"width": 1280, "height": 800}  # of a small laptop
 # After all is restored the file browser opens the file in the address, or else the launcher, which takes the focus.
 SETTLED = """() => {
   const browser = document.querySelector('.jp-FileBrowser');
   return browser && !browser.closest('.jp-mod-restoring') && !browser.querySelector('.jp-mod-restoring')
     && !window.jupyterapp.shell.isEmpty('main');
 }"""
+
+
+# As it was when it was opened: what is open is closed without a question, then Lab opens its launcher by itself.
+CLEAR = """async () => {
+  const { shell, commands } = window.jupyterapp;
+  for (const close of document.querySelectorAll('.jp-Notification-Toast-Close')) {
+    close.click();
+  }
+  shell.collapseRight();
+  await commands.execute('filebrowser:go-to-path', { path: '/', dontShowBrowser: true });
+  await commands.execute('filebrowser:activate');
+  for (const widget of [...shell.widgets('down'), ...shell.widgets('main')]) {
+    if (widget.context) widget.context.model.dirty = false;
+    widget.dispose();
+  }
+}"""
+CLEARED = "() => document.activeElement?.closest('.jp-Launcher') && !document.querySelector('.Toastify__toast')"
 
 
 async def sign_in(page: Page, name: str, password: str = PASSWORD) -> None:
@@ -53,6 +72,19 @@ class Lab:
         tree = f"/tree/{path}" if path else ""
         await self.page.goto(f"/user/{self.name}/lab/workspaces/{workspace}{tree}")
         await self.ready()
+
+    async def clear(self) -> bool:
+        """Close all that a test left open, for the next one; whether the tab is as good as a new one."""
+        if self.page.is_closed() or not re.search(r"/lab/workspaces/\w+", self.page.url):
+            return False
+        await self.page.unroute_all()
+        await self.page.set_viewport_size(SIZE)
+        if await self.page.locator(".jp-Dialog").count():
+            return False
+        await self.page.evaluate(CLEAR)
+        await self.page.wait_for_function(CLEARED)
+        self.errors.clear()
+        return True
 
     async def reload(self) -> None:
         """As a person presses F5."""

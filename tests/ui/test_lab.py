@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.async_api import Route, expect
 
 from tests.ui.lab import Lab
@@ -16,6 +17,7 @@ async def test_the_extension_is_there(lab: Lab) -> None:
     assert not lab.errors
 
 
+@pytest.mark.new_tab
 async def test_a_page_that_is_too_old_says_what_to_do(lab: Lab) -> None:
     """The page of a browser that kept an old one: at the wire it says that it is of another version."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from playwright.async_api import Locator, expect
 
 from tests.harness.control_plane import wait_for
@@ -73,6 +74,7 @@ async def test_a_page_shows_log_results_outputs_and_attempts(lab: Lab, tmp_path:
     await expect(lab.page.get_by_text("exit code 0")).to_be_visible()
 
 
+@pytest.mark.new_tab
 async def test_a_page_survives_a_reload_and_runs_again(lab: Lab, tmp_path: Path) -> None:
     run = steps.start(lab.client, tmp_path, steps.FAIL)
     wait_for(lab.client, "ada", run, 180)
@@ -101,6 +103,7 @@ async def test_two_runs_side_by_side(lab: Lab, tmp_path: Path) -> None:
     await expect(lab.page.locator(".at-Compare-sides .at-Chart canvas")).to_have_count(2)
 
 
+@pytest.mark.new_tab  # rows of runs that are news to an open list would come between
 async def test_the_keyboard_walks_the_list(lab: Lab, tmp_path: Path) -> None:
     for number in range(2):
         steps.show(lab.client, tmp_path / str(number))
