@@ -88,7 +88,7 @@ clean: ## remove what is built; the platform's data stays
 lint: $(READY) ## ruff and mypy (import contracts are in tests/test_architecture.py)
 	@$(BIN)/ruff check .
 	$(BIN)/ruff format --check --quiet .
-	$(BIN)/mypy
+	$(BIN)/mypy --cache-dir $(HOME)/.cache/atelier/mypy
 
 test: lint ## everything that needs neither root nor a cluster
 	@$(BIN)/python -m tests.harness.apt

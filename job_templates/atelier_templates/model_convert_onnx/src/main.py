@@ -58,10 +58,12 @@ def compare(model: model_folder.Model, rows: pd.DataFrame, tolerance: float) -> 
     converted = model_folder.load(step.output_path("model"))
     before, after = np.asarray(model.predict(rows)).ravel(), np.asarray(converted.predict(rows)).ravel()
     number = model.about["task"] == tabular.REGRESSION
-    off = np.abs(before - after) / np.maximum(np.abs(before), 1) if number else before != after
-    same = off <= ROUNDING if number else ~off
+    if number:
+        off = np.abs(before - after) / np.maximum(np.abs(before), 1)
+        same, farthest = off <= ROUNDING, float(np.max(off))
+    else:
+        same, farthest = before == after, 0.0
     agreement = float(same.mean())
-    farthest = float(off.max()) if number else 0.0
     if not number and model.scores is not None and converted.scores is not None:
         farthest = float(np.abs(model.scores(rows) - converted.scores(rows))[same].max(initial=0.0))
     if 1 - agreement > tolerance:
