@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from atelier_core.workload import Observation
 from atelier_spawner.local.attempt import Attempt
+from atelier_spawner.local.pidfd import pidfd_open, pidfd_send_signal
 
 log = logging.getLogger(__name__)
 _MARGIN = 1.0
@@ -65,7 +66,7 @@ class Tracker:
         tracked = self._tracked.get(workload)
         for descriptor in list(tracked.shims.values()) if tracked else ():
             with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(descriptor, number)
+                pidfd_send_signal(descriptor, number)
 
     def forget(self, workload: str) -> None:
         """Stop watching a workload."""
@@ -168,6 +169,6 @@ def _stands_together(attempt: Attempt) -> bool:
 
 def _open(pid: int) -> int | None:
     try:
-        return os.pidfd_open(pid)
+        return pidfd_open(pid)
     except OSError:
         return None
