@@ -172,7 +172,7 @@ async def test_two_projects_do_not_reach_each_other(rig: Rig) -> None:
     await until(backend, serve.id, lambda seen: seen.state is State.RUNNING)
     address = (await _endpoint(backend, handle)).removeprefix("http://").split(":")[0]
     # Between two visitors nobody listens there for a moment; whoever is kept out is kept out each time.
-    command = f"for n in 1 2 3 4 5; do sleep 1; nc -w 3 {address} 8080 && exit; done; echo closed"
+    command = f"for n in 1 2 3 4 5; do sleep 1; nc -w 3 {address} 8080 2>/dev/null && exit; done; echo closed"
     friend, stranger = rig.spec(*SHELL, command), rig.spec(*SHELL, command, project=f"{rig.project}-other")
     logs = []
     for spec in (friend, stranger):
