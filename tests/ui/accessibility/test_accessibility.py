@@ -46,7 +46,7 @@ def shown(client, tmp_path_factory) -> str:  # type: ignore[no-untyped-def]
 
 async def test_the_runs(lab: Lab, shown: str) -> None:
     await lab.run("atelier:show-runs")
-    await expect(lab.page.locator(".at-RunRow").first).to_be_visible()
+    await expect(lab.page.locator(".at-RunRow").filter(visible=True).first).to_be_visible()
     await look(lab, "the list of runs")
 
 
@@ -77,7 +77,7 @@ async def test_the_project(lab: Lab) -> None:
     await expect(lab.page.get_by_role("button", name="Add secret")).to_be_enabled()
     await look(lab, "secrets")
     await lab.page.get_by_role("tab", name="Members").click()
-    await expect(lab.page.locator(".at-Items li").first).to_be_visible()
+    await expect(lab.page.locator(".at-Items li").filter(visible=True).first).to_be_visible()
     await look(lab, "members")
 
 
@@ -85,7 +85,7 @@ async def test_the_catalog(lab: Lab) -> None:
     await lab.run("atelier:show-catalog")
     panel = lab.page.locator("#atelier-catalog")
     await panel.locator(".at-RowList-row").first.click()
-    await expect(lab.page.locator(".at-Template .jp-RenderedMarkdown p").first).to_be_visible()
+    await expect(lab.page.locator(".at-Template .jp-RenderedMarkdown p").filter(visible=True).first).to_be_visible()
     for tab in ("Templates", "Images", "Flavors"):
         await panel.get_by_role("tab", name=tab).click()
         await expect(panel.locator(".at-Loading")).to_have_count(0)
@@ -122,7 +122,7 @@ async def test_the_models(lab: Lab, model: str) -> None:
     ready = {"About": ".at-Facts", "Signature": ".at-Signature", "Parameters": "p.at-Quiet", "Use it": ".at-CopyText"}
     for tab, what in ready.items():
         await lab.page.get_by_role("tab", name=tab, exact=True).click()
-        await expect(lab.page.locator(f".at-Tabs-panel {what}").first).to_be_visible()
+        await expect(lab.page.locator(f".at-Tabs-panel {what}").filter(visible=True).first).to_be_visible()
         await look(lab, f"a model: {tab}")
     for number in (1, 2):
         await lab.page.get_by_label(f"Compare version {number}").check()
@@ -146,7 +146,7 @@ async def test_the_services(lab: Lab, served: str) -> None:
     ready = {"Figures": ".at-Chart canvas", "Logs": ".at-Log-line:not(.at-Log-probe)", "Keys": ".at-EmptyState"}
     for tab, what in ready.items():
         await page.get_by_role("tab", name=tab, exact=True).click()
-        await expect(page.locator(what).first).to_be_visible(timeout=30_000)
+        await expect(page.locator(what).filter(visible=True).first).to_be_visible(timeout=30_000)
         await look(lab, f"a service: {tab}")
     await page.get_by_role("button", name="Deploy…", exact=True).click()
     await page.get_by_role("dialog").get_by_text("Advanced").click()
@@ -187,7 +187,7 @@ async def test_every_control(lab: Lab) -> None:
     await look(lab, "every kind of control", ".at-PipelineContent")
     box = canvas.field("flavor").get_by_role("combobox")
     await box.press("ArrowDown")
-    await expect(lab.page.locator(".at-Picker-option").first).to_be_visible()
+    await expect(lab.page.locator(".at-Picker-option").filter(visible=True).first).to_be_visible()
     await look(lab, "an open picker", ".at-Picker")
 
 
