@@ -179,6 +179,7 @@ async def lab(
         await tab.lab.page.close()
         tab.lab = None
     if tab.lab is None:
-        tab.lab = Lab(await window.new_page(), platform, client)
-        await tab.lab.open()
+        opened = Lab(await window.new_page(), platform, client)
+        await opened.open()
+        tab.lab = opened
     return tab.lab

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from playwright.async_api import Locator, Page, ViewportSize
+from playwright.async_api import TimeoutError as TooLate
 
 from atelier_sdk import Client
 from tests.atelier_cli.platform.installation import PASSWORD, Installation
@@ -82,7 +83,10 @@ class Lab:
         if await self.page.locator(".jp-Dialog").count():
             return False
         await self.page.evaluate(CLEAR)
-        await self.page.wait_for_function(CLEARED)
+        try:
+            await self.page.wait_for_function(CLEARED, timeout=5_000)
+        except TooLate:
+            return False  # what the last test began still has news
         self.errors.clear()
         return True
 
