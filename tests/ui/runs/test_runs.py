@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Locator, expect
+from playwright.async_api import Locator, Route, expect
 
 from tests.harness.control_plane import wait_for
 from tests.ui.lab import Lab
@@ -38,6 +39,29 @@ async def test_the_list_is_live_and_filters(lab: Lab, tmp_path: Path) -> None:
     await lab.page.get_by_label("Filter runs").fill(run)
     await expect(row(lab, run)).to_be_visible()
     assert not lab.errors
+
+
+@pytest.mark.new_tab
+async def test_a_run_that_begins_while_the_list_is_on_its_way_is_in_it(lab: Lab, tmp_path: Path) -> None:
+    begun: list[str] = []
+    arrived = asyncio.Event()
+
+    async def late(route: Route) -> None:
+        if begun:
+            await route.continue_()
+            return
+        answer = await route.fetch()
+        begun.append(steps.show(lab.client, tmp_path))  # done before the list that lacks it arrives
+        await lab.page.wait_for_timeout(2000)
+        await route.fulfill(response=answer)
+        arrived.set()
+
+    await lab.page.route("**/projects/ada/runs?*", late)
+    await lab.run("atelier:show-runs")
+    async with asyncio.timeout(60):
+        await arrived.wait()
+    await expect(lab.page.locator("#atelier-runs .at-RunRow").first).to_be_visible(timeout=SLOW)
+    await expect(row(lab, begun[0])).to_contain_text("Done")
 
 
 async def test_a_page_shows_log_results_outputs_and_attempts(lab: Lab, tmp_path: Path) -> None:

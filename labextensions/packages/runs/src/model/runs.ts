@@ -1,4 +1,4 @@
-import { Event, IAtelier, Run, State, unwrap } from '@atelier/api';
+import { Event, FeedState, IAtelier, Run, State, unwrap } from '@atelier/api';
 import { Retry } from '@atelier/ui';
 import { IDisposable } from '@lumino/disposable';
 import { ISignal, Signal } from '@lumino/signaling';
@@ -17,6 +17,8 @@ const SEARCHED_PAGES = 10;
 export class RunsModel implements IDisposable {
   constructor(private readonly atelier: IAtelier) {
     atelier.feed.event.connect(this.heard, this);
+    atelier.feed.stateChanged.connect(this.onFeed, this);
+    this.fedAnew = atelier.feed.state !== 'live';
     atelier.projectChanged.connect(this.reset, this);
   }
 
@@ -100,7 +102,8 @@ export class RunsModel implements IDisposable {
         })
       );
       if (turn === this.turn) {
-        page.items.forEach(run => this.runs.set(run.id, run));
+        // What an event has brought meanwhile is newer.
+        page.items.filter(run => !this.runs.has(run.id)).forEach(run => this.runs.set(run.id, run));
         this.cursor = page.next ?? undefined;
         this.loaded = true;
         this._error = null;
@@ -137,12 +140,21 @@ export class RunsModel implements IDisposable {
     this.batch.clear();
     this.retry.stop();
     this.atelier.feed.event.disconnect(this.heard, this);
+    this.atelier.feed.stateChanged.disconnect(this.onFeed, this);
     this.atelier.projectChanged.disconnect(this.reset, this);
     Signal.clearData(this);
   }
 
+  /** What happened between the first page and the feed's first word was told to nobody. */
+  private onFeed(_: unknown, state: FeedState): void {
+    if (state === 'live' && this.fedAnew) {
+      this.reset();
+    }
+    this.fedAnew = state === 'connecting' || (this.fedAnew && state === 'away');
+  }
+
   private heard(_: unknown, event: Event): void {
-    if (!this.loaded || event.project !== this.atelier.project) {
+    if (!this.wanted || event.project !== this.atelier.project) {
       return;
     }
     if (event.subject_kind === 'run') {
@@ -207,6 +219,7 @@ export class RunsModel implements IDisposable {
   private readonly retry = new Retry(() => void this.more());
   private cursor: string | undefined;
   private wanted = false;
+  private fedAnew: boolean;
   private loaded = false;
   private turn = 0;
   private text = '';
