@@ -259,8 +259,10 @@ class Attempt:
             return Observation(workload=self.workload, state=State.FAILED, reason=Reason.SHIM_LOST, message=text)
         if record is None:
             return Observation(workload=self.workload, state=State.STARTING)
-        seen = tuple(self._observe_replica(record, replica.name) for replica in record.replicas)
-        ends = [end for replica in record.replicas if (end := self.ended(replica.name))]
+        # Each end is read once: one that comes meanwhile is for the next look.
+        found = {replica.name: self.ended(replica.name) for replica in record.replicas}
+        seen = tuple(self._observe_replica(record, name, end) for name, end in found.items())
+        ends = [end for end in found.values() if end]
         state, cause = _combine(seen, ends)
         starts = [end.started_at for end in ends if end.started_at]
         first = next((end for end in ends if end.stored), None)
@@ -276,8 +278,7 @@ class Attempt:
             started_at=datetime.fromtimestamp(min(starts), UTC) if starts else None,
         )
 
-    def _observe_replica(self, record: Record, name: str) -> ReplicaObservation:
-        end = self.ended(name)
+    def _observe_replica(self, record: Record, name: str, end: Ended | None) -> ReplicaObservation:
         if end is None:
             state = State.STARTING if self.claim(name) is None else State.RUNNING
             return ReplicaObservation(name=name, state=state)

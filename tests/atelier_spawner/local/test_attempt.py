@@ -1,0 +1,44 @@
+"""A workload as its files show it, while they change."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from atelier_core.states import Reason, State
+from atelier_core.workload import Topology
+from atelier_runtime import files
+from atelier_runtime.outcome import INPUT_UNAVAILABLE, Outcome
+from atelier_spawner.local import attempt as under_test
+from atelier_spawner.local.attempt import Attempt, Record, Replica
+
+
+@pytest.mark.parametrize("before", [1, 2, 3, 4])
+def test_an_end_that_comes_while_it_is_looked_at_is_not_taken_for_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: int
+) -> None:
+    """A failure was once seen as a success: it came between two looks at the same file."""
+    under_test.make_folders(tmp_path)
+    attempt = Attempt(tmp_path, "w")
+    replica = Replica(role="main", index=0, cpu=1, memory=1)
+    attempt.reserve(Record(workload="w", kind="job", topology=Topology.SINGLE, grace=1, replicas=(replica,)))
+    root = attempt.root(replica.name)
+    root.mkdir()
+    read, looks = files.read_json, 0
+
+    def read_json(path: str, owner: int | None = None) -> dict[str, object] | None:
+        nonlocal looks
+        looks += 1
+        if looks == before:
+            failed = Outcome().fail(INPUT_UNAVAILABLE, "There is no input data.")
+            files.write_json(files.exit_path(str(root), replica.name), failed.document())
+        return read(path, owner)
+
+    monkeypatch.setattr(files, "read_json", read_json)
+    first = attempt.observe()
+    while looks < before:
+        first = attempt.observe()
+    assert first.state in (State.STARTING, State.FAILED)
+    last = attempt.observe()
+    assert (last.state, last.reason) == (State.FAILED, Reason.INPUT_UNAVAILABLE)
