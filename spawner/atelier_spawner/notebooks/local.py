@@ -64,6 +64,11 @@ class LocalNotebookSpawner(LocalProcessSpawner):
     def _own_python(self) -> list[str]:
         return [sys.executable, "-m", "jupyterhub.singleuser"]
 
+    @default("http_timeout")
+    def _cold_start(self) -> int:
+        """The first start after an installation reads everything from the disk and compiles it."""
+        return 120
+
     @default("default_url")
     def _lab(self) -> str:
         return "/lab"
