@@ -12,6 +12,8 @@ from atelier_gateway.headers import RawHeaders, values
 from atelier_gateway.remembered import Remembered
 from atelier_gateway.table import Table
 
+# A key that the routes do not have; when they have it, they alone count.
+_KEY_SECONDS = 1.0
 CALL = "services:call"
 KEY_PREFIX = "atk_"
 _LONGEST_TOKEN = 4096
@@ -32,6 +34,7 @@ class Access:
     def __init__(self, table: Table, control_plane: ControlPlane) -> None:
         self._table = table
         self._visitors: Remembered[Visitor] = Remembered(control_plane.access)
+        self._keys: Remembered[Key] = Remembered(lambda token, _: control_plane.key(token), positive=_KEY_SECONDS)
 
     async def caller(self, headers: RawHeaders, project: str, service: str) -> str:
         """Who calls a service that is not public: a user's name, `attempt:…`, `key:…`.
@@ -42,7 +45,7 @@ class Access:
         if not token:
             raise unauthorized()
         if token.startswith(KEY_PREFIX):
-            return self._by_key(token, project, service)
+            return await self._by_key(token, project, service)
         visitor = await self._visitors.get(token, project)
         if CALL not in visitor.scopes:
             raise Refusal(
@@ -53,8 +56,8 @@ class Access:
             )
         return visitor.actor
 
-    def _by_key(self, token: str, project: str, service: str) -> str:
-        key = self._table.keys.get(hashlib.sha256(token.encode()).hexdigest())
+    async def _by_key(self, token: str, project: str, service: str) -> str:
+        key = self._table.keys.get(hashlib.sha256(token.encode()).hexdigest()) or await self._just_made(token)
         if key is None or _expired(key):
             raise unauthorized("This service key does not exist, or is not valid any more.")
         if key.project != project or (key.services and service not in key.services):
@@ -65,6 +68,13 @@ class Access:
                 hint="Use a key of that service, or have one made.",
             )
         return f"key:{key.id}"
+
+    async def _just_made(self, token: str) -> Key | None:
+        """A key that nobody told us of yet; while the control plane is away there is none."""
+        try:
+            return await self._keys.get(token, "")
+        except Refusal:
+            return None
 
 
 def _expired(key: Key) -> bool:

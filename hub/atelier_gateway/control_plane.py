@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import aiohttp
+from pydantic import ValidationError
 
+from atelier_core.routing import Key
 from atelier_gateway.errors import Refusal, unavailable
 
 log = logging.getLogger(__name__)
@@ -55,6 +57,12 @@ class ControlPlane:
         with _whole("mlflow"):
             return Account(*(str(found[field]) for field in Account._fields))
 
+    async def key(self, token: str) -> Key:
+        """The service key with this secret."""
+        found = await self._ask("GET", "key", token)
+        with _whole("key"):
+            return Key.model_validate(found)
+
     async def wake(self, service: str) -> None:
         """Have replicas of a sleeping service started."""
         await self._ask("POST", "wake", json={"service": service})
@@ -85,7 +93,7 @@ def _whole(path: str) -> Iterator[None]:
     """An answer that lacks something is none."""
     try:
         yield
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValidationError) as error:
         log.error("the control plane's answer to %s lacks %s", path, error)
         raise _away() from error
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -100,6 +101,23 @@ def test_only_the_gateway_may_ask(house: House, secret: str) -> None:
     assert (answer.status_code, answer.json()["code"]) == (401, "not_the_gateway")
     bare = httpx.get(f"{house.control_plane.url}/api/gateway/access", params={"project": PROJECT}, timeout=30)
     assert bare.status_code == 401
+
+
+def test_a_key_opens_before_the_gateway_is_told_of_it(house: House) -> None:
+    """This control plane tells the gateway of nothing."""
+    owner = {"Authorization": f"Bearer {house.tokens['owner']}"}
+    keys = f"{house.control_plane.url}/api/projects/{PROJECT}/service-keys"
+    made = httpx.post(keys, json={"name": "fresh"}, headers=owner, timeout=30).raise_for_status().json()
+    assert house.status(made["secret"]) == 200
+    assert house.status(made["secret"], "gate-owner") == 403
+    narrow = {"name": "short", "expires_at": (datetime.now(UTC) + timedelta(seconds=2)).isoformat()}
+    short = httpx.post(keys, json=narrow, headers=owner, timeout=30).raise_for_status().json()
+    httpx.delete(f"{keys}/{made['id']}", headers=owner, timeout=30).raise_for_status()
+    until = time.monotonic() + 30
+    while house.status(made["secret"]) == 200 or house.status(short["secret"]) == 200:
+        assert time.monotonic() < until, "it opens although it was revoked, or expired"
+        time.sleep(0.2)
+    assert house.status(made["secret"]) == house.status(short["secret"]) == 401
 
 
 def test_a_revoked_token_is_forgotten_by_the_control_plane_at_once(house: House) -> None:

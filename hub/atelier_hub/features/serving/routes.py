@@ -6,18 +6,19 @@ import asyncio
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from atelier_core.errors import NotFound
+from atelier_core.routing import Key
 from atelier_core.service import validate
-from atelier_hub.auth import Access, require, require_gateway
+from atelier_hub.auth import Access, require, require_gateway, token_of
 from atelier_hub.context import Context, Ctx
 from atelier_hub.engine import store as attempts
 from atelier_hub.engine.reading import LogReader
 from atelier_hub.engine.store import Attempt
-from atelier_hub.features.serving import drift, from_steps, keys, moving, service, usage
+from atelier_hub.features.serving import drift, from_steps, keys, moving, service, traffic, usage
 from atelier_hub.features.serving.drift import Drift
 from atelier_hub.features.serving.from_steps import parts_of
 from atelier_hub.features.serving.keys import NewServiceKey, ServiceKey
@@ -256,6 +257,13 @@ def revoke_service_key(project: str, key: Id, ctx: Ctx, access: Writer) -> None:
     with ctx.db.write() as session:
         keys.revoke(session, access.actor, project, key)
     ctx.get(Services).poke()
+
+
+@router.get("/gateway/key", dependencies=[Depends(require_gateway)], tags=["gateway"])
+def service_key_of_visitor(ctx: Ctx, request: Request) -> Key:
+    """The key that the visitor shows: one that was made a moment ago opens services before the routes tell of it."""
+    with ctx.db.read() as session:
+        return traffic.find_key(session, token_of(request) or "")
 
 
 @router.post("/gateway/wake", status_code=202, dependencies=[Depends(require_gateway)], tags=["gateway"])

@@ -11,10 +11,12 @@ from pydantic import ValidationError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from atelier_core.errors import Unauthorized
 from atelier_core.routing import Key, Replica, Routes, ServiceRoute, Target
 from atelier_core.service import Stage
 from atelier_core.service_view import Place, RevisionView, ServiceView
 from atelier_core.states import State
+from atelier_hub.auth import digest
 from atelier_hub.db import now
 from atelier_hub.features.serving.store import KeyRow, RoutesRow
 
@@ -27,14 +29,27 @@ _ROW = 1
 
 def build(session: Session, services: Mapping[str, ServiceView]) -> Routes:
     """All routes of the services (by `project/name`) and all keys that are good now, without a number yet."""
-    moment = now()
-    keys = [
-        Key(id=row.id, sha256=row.sha256, project=row.project, services=tuple(row.services), expires_at=row.expires_at)
-        for row in session.scalars(select(KeyRow).order_by(KeyRow.id))
-        if row.expires_at is None or row.expires_at > moment
-    ]
+    keys = [_key(row) for row in session.scalars(select(KeyRow).order_by(KeyRow.id)) if _is_good(row)]
     routes = {name: _route_safely(name, view) for name, view in sorted(services.items()) if view.wanted == "run"}
     return Routes(generation=0, services={name: one for name, one in routes.items() if one}, keys=tuple(keys))
+
+
+def find_key(session: Session, token: str) -> Key:
+    """The key with this secret, for a gateway that was not told of it yet."""
+    row = session.scalar(select(KeyRow).where(KeyRow.sha256 == digest(token)))
+    if row is None or not _is_good(row):
+        raise Unauthorized("This service key does not exist, or is not valid any more.", hint="Have one made.")
+    return _key(row)
+
+
+def _key(row: KeyRow) -> Key:
+    return Key(
+        id=row.id, sha256=row.sha256, project=row.project, services=tuple(row.services), expires_at=row.expires_at
+    )
+
+
+def _is_good(row: KeyRow) -> bool:
+    return row.expires_at is None or row.expires_at > now()
 
 
 def _route_safely(name: str, view: ServiceView) -> ServiceRoute | None:
