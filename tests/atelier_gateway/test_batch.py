@@ -28,7 +28,7 @@ from atelier_gateway.errors import Refusal
 from atelier_gateway.spool import IN_MEMORY, SEGMENT, Spool
 from atelier_sdk.errors import Unreachable
 from atelier_sdk.transport import Transport
-from tests.atelier_gateway.gateway import GatewayProcess, Key, service
+from tests.atelier_gateway.gateway import PROJECT, GatewayProcess, Key, service
 from tests.atelier_serve import environments
 from tests.atelier_serve.model_server import ModelServer
 
@@ -363,6 +363,11 @@ def test_a_replica_that_is_killed_costs_no_row(
         victim.kill()
 
 
+def asked(gateway: GatewayProcess, name: str) -> int:
+    """How many requests a service has answered."""
+    return sum(one["requests"] for one in gateway.stats()["services"].get(f"{PROJECT}/{name}", {}).values())
+
+
 class Reader:
     """Pieces as a file."""
 
@@ -380,9 +385,18 @@ def test_when_nobody_answers_any_more_the_last_line_says_so(
     victim = ModelServer("serve-sklearn", trained, tmp_path / "victim.log")
     victim.start()
     try:
-        url = batch_url(serve(service(victim.url, limits={"timeout": 1.5})))
-        kill = {1500: victim.kill}
-        content = slowly(4000, lambda at: kill.get(at, lambda: None)())
+        one = serve(service(victim.url, limits={"timeout": 5}))
+        url = batch_url(one)
+
+        def kill(at: int) -> None:
+            """When the model was asked about three pieces, and before all is sent."""
+            if at == 1500:
+                until = time.monotonic() + 4
+                while asked(gateway, one.rpartition("/")[2]) < 1 + 3 and time.monotonic() < until:
+                    time.sleep(0.02)
+                victim.kill()
+
+        content = slowly(4000, kill)
         received = bytearray()
 
         transport = Transport(gateway.url, key.token)
