@@ -9,12 +9,12 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from playwright.async_api import BrowserContext, Route, async_playwright
+from playwright.async_api import BrowserContext, Route
 
 from tests.atelier_cli.platform.installation import Browser as HubPages
 from tests.atelier_cli.platform.installation import Installation
+from tests.harness.browser import chromium
 from tests.harness.ports import free_port
-from tests.ui.conftest import FLAGS
 from tests.ui.lab import sign_in
 
 USER = "ada"
@@ -43,9 +43,7 @@ def platform() -> Iterator[Installation]:
 @asynccontextmanager
 async def window(installed: Installation) -> AsyncIterator[BrowserContext]:
     """A signed-in browser window whose server runs. A page with `without` in its address has no extension of ours."""
-    program = os.environ.get("ATELIER_TEST_CHROMIUM", "/usr/bin/chromium")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=program, args=FLAGS)
+    async with chromium("chromium") as browser:  # what people have
         context = await browser.new_context(base_url=installed.url, viewport={"width": 1280, "height": 800})
         context.set_default_timeout(120_000)
         page = await context.new_page()
@@ -54,7 +52,6 @@ async def window(installed: Installation) -> AsyncIterator[BrowserContext]:
         await page.close()
         await context.route(LAB, _page)
         yield context
-        await browser.close()
 
 
 async def _page(route: Route) -> None:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser
 
 from atelier_sdk import Client
 from tests.elyra.elyra_server import ElyraServer
+from tests.harness import browser
 from tests.harness.control_plane import ControlPlane, environment_cache
 from tests.harness.hub import TestHub
-from tests.ui.conftest import FLAGS
 
 USER = "elyra-user"
 
@@ -49,8 +47,5 @@ def elyra(tmp_path_factory: pytest.TempPathFactory, plane: ControlPlane) -> Iter
 @pytest.fixture(scope="session")
 async def chromium() -> AsyncIterator[Browser]:
     """A browser for its editor."""
-    program = os.environ.get("ATELIER_TEST_CHROMIUM") or shutil.which("chromium")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=program, args=FLAGS)
-        yield browser
-        await browser.close()
+    async with browser.chromium() as opened:
+        yield opened

@@ -13,11 +13,12 @@ from pathlib import Path
 
 PACKAGES = {
     "postgresql": ("initdb", "/usr/lib/postgresql/*/bin/initdb"),
-    "chromium": ("chromium", "google-chrome"),
+    "chromium-headless-shell": ("chromium-headless-shell",),
     "mariadb-server-core": ("mariadbd", "/usr/sbin/mariadbd"),
     "mariadb-client-core": ("mariadb",),
     "r-base-core": ("Rscript",),
 }
+INSTEAD = {"chromium-headless-shell": ("chromium", "google-chrome")}  # slower, but it does
 APT = ("apt-get", "-q", "-o", "DPkg::Lock::Timeout=300")
 
 
@@ -47,6 +48,9 @@ def main() -> int:
     if not packages:
         return 0
     if os.geteuid() == 0 and shutil.which("apt-get") and install(packages):
+        return 0
+    packages = [one for one in packages if not any(map(_there, INSTEAD.get(one, ())))]
+    if not packages:
         return 0
     print(f"The tests need: sudo apt-get install -y --no-install-recommends {' '.join(packages)}", file=sys.stderr)
     return 1

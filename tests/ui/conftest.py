@@ -4,35 +4,24 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, async_playwright, expect
+from playwright.async_api import Browser, BrowserContext, expect
 
 from atelier_sdk import Client, credentials
 from tests.atelier_cli.platform.installation import Browser as HubPages
 from tests.atelier_cli.platform.installation import Installation
+from tests.harness import browser
 from tests.harness.ports import free_port
 from tests.ui.lab import SIZE, Lab, sign_in
 from tests.ui.models.trained import train
 from tests.ui.overlay import EVERY_CONTROL, templates_with
 
 expect.set_options(timeout=20_000)  # as long as everything else is waited for: other tests run beside
-
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-features=LocalNetworkAccessChecks",  # a page that a test has touched is no longer this machine's own
-]
 
 # Let tests run Lab's commands by their ids: `window.jupyterapp`. Before Lab's own script runs, and without a route, for
 # which the browser would stop at each request and keep nothing in its cache.
@@ -68,13 +57,9 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]
 
 @pytest.fixture(scope="session")
 async def chromium() -> AsyncIterator[Browser]:
-    """Debian's Chromium; a browser is never downloaded."""
-    program = os.environ.get("ATELIER_TEST_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    assert program, "There is no Chromium. Run: apt-get install -y chromium"
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=program, args=FLAGS)
-        yield browser
-        await browser.close()
+    """Without a window of its own yet."""
+    async with browser.chromium() as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")
