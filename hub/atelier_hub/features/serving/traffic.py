@@ -38,7 +38,7 @@ def find_key(session: Session, token: str) -> Key:
     """The key with this secret, for a gateway that was not told of it yet."""
     row = session.scalar(select(KeyRow).where(KeyRow.sha256 == digest(token)))
     if row is None or not _is_good(row):
-        raise Unauthorized("This service key does not exist, or is not valid any more.", hint="Have one made.")
+        raise Unauthorized("This service key does not exist, or is not valid any more.")
     return _key(row)
 
 
