@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import uuid
 
 import pytest
-from playwright.async_api import Route, expect
+from playwright.async_api import Route, WebSocketRoute, expect
 
 from tests.ui.lab import Lab
 
@@ -29,3 +31,28 @@ async def test_a_page_that_is_too_old_says_what_to_do(lab: Lab) -> None:
     notice = lab.page.locator(".Toastify__toast", has_text="do not fit each other")
     await expect(notice).to_contain_text("This page is Atelier 0.0.9")
     await expect(notice).to_contain_text("Reload the page")
+
+
+@pytest.mark.new_tab
+async def test_what_happens_before_the_feeds_first_word_is_shown(lab: Lab) -> None:
+    """Events count from that word on, and panels may have asked before it."""
+    missed_it = asyncio.Event()
+
+    async def late(line: WebSocketRoute) -> None:
+        said: list[str | bytes] = []
+        line.on_message(said.append)
+        await missed_it.wait()
+        platform = line.connect_to_server()
+        line.on_message(platform.send)
+        for message in said:
+            platform.send(message)
+
+    await lab.page.route_web_socket(re.compile("/atelier/feed"), late)
+    seen = lab.client.datasets.create("ada", f"d-{uuid.uuid4().hex[:8]}").name
+    await lab.reload()
+    await lab.run("atelier:show-datasets")
+    panel = lab.page.locator("#atelier-datasets")
+    await expect(panel.get_by_text(seen)).to_be_visible()
+    missed = lab.client.datasets.create("ada", f"d-{uuid.uuid4().hex[:8]}").name
+    missed_it.set()
+    await expect(panel.get_by_text(missed)).to_be_visible()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,29 @@ async def test_a_run_that_begins_while_the_list_is_on_its_way_is_in_it(lab: Lab,
         await arrived.wait()
     await expect(lab.page.locator("#atelier-runs .at-RunRow").first).to_be_visible(timeout=SLOW)
     await expect(row(lab, begun[0])).to_contain_text("Done")
+
+
+async def test_a_run_that_ends_while_its_page_is_on_its_way_is_shown_as_ended(lab: Lab, tmp_path: Path) -> None:
+    run = steps.start(lab.client, tmp_path, steps.SLEEP)
+    read: set[str] = set()
+    ended = asyncio.Event()
+
+    async def late(route: Route) -> None:
+        if route.request.url in read:
+            await route.continue_()
+            return
+        read.add(route.request.url)
+        answer = await route.fetch()
+        if not ended.is_set():
+            ended.set()
+            lab.client.runs.cancel("ada", run)
+            wait_for(lab.client, "ada", run, 60)
+        await lab.page.wait_for_timeout(2000)  # the events are there before the page
+        await route.fulfill(response=answer)
+
+    await lab.page.route(re.compile(rf"/runs/{run}(/steps)?(\?|$)"), late)
+    await lab.run("atelier:open-run", {"project": "ada", "run": run})
+    await expect(lab.page.locator(".at-Run-header").filter(has_text=run)).to_contain_text("Stopped", timeout=SLOW)
 
 
 async def test_a_page_shows_log_results_outputs_and_attempts(lab: Lab, tmp_path: Path) -> None:

@@ -65,6 +65,11 @@ export class Feed implements IDisposable {
     return this._event;
   }
 
+  /** Emitted when events count from now on: what was read before that may be old already, and is read again. */
+  get begun(): ISignal<this, void> {
+    return this._begun;
+  }
+
   /** Emitted when `state` changes. */
   get stateChanged(): ISignal<this, FeedState> {
     return this._stateChanged;
@@ -170,13 +175,13 @@ export class Feed implements IDisposable {
 
   /** A second hello of one socket: the platform was restored from a backup and counts anew. */
   private greeted(last: number): void {
-    if (this.hasGreeting) {
-      this.last = last;
-      this.setState('connecting'); // who hears `live` after it reads everything again
-    }
-    this.last ??= last;
+    const begins = this.last === null || this.hasGreeting;
+    this.last = begins ? last : this.last;
     this.hasGreeting = true;
     this.setState('live');
+    if (begins) {
+      this._begun.emit();
+    }
   }
 
   private logReceived(message: Extract<Message, { id: string }>): void {
@@ -224,5 +229,6 @@ export class Feed implements IDisposable {
   private _reason: ApiError | null = null;
   private _isDisposed = false;
   private readonly _event = new Signal<this, Event>(this);
+  private readonly _begun = new Signal<this, void>(this);
   private readonly _stateChanged = new Signal<this, FeedState>(this);
 }

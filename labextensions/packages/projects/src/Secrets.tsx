@@ -52,10 +52,10 @@ export function Secrets(props: { atelier: IAtelier; model: SecretsModel }): JSX.
 
 function List({ model, fixed }: { model: SecretsModel; fixed: string }): JSX.Element | null {
   const trans = useTrans();
-  if (!model.secrets) {
+  if (!model.items) {
     return model.error ? null : <Loading />;
   }
-  if (model.secrets.length === 0) {
+  if (model.items.length === 0) {
     return (
       <EmptyState title={trans.__('No secrets yet')}>
         {trans.__(
@@ -66,7 +66,7 @@ function List({ model, fixed }: { model: SecretsModel; fixed: string }): JSX.Ele
   }
   return (
     <ul className="at-Items">
-      {model.secrets.map(secret => (
+      {model.items.map(secret => (
         <li key={secret.name} className="at-Line">
           <span className="at-Line-grow">
             <span className="at-Ellipsis at-Block" title={secret.name}>

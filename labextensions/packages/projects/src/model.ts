@@ -1,10 +1,13 @@
-import { all, Event, IAtelier, Project, unwrap } from '@atelier/api';
+import { all, IAtelier, Project, unwrap } from '@atelier/api';
 import { ISignal, Signal } from '@lumino/signaling';
 
 /** The projects that the person may see. */
 export class ProjectsModel {
   constructor(private readonly atelier: IAtelier) {
-    atelier.feed.event.connect((_, event) => this.heard(event));
+    atelier.feed.event.connect(
+      (_, event) => ['project', 'member'].includes(event.subject_kind) && this.again()
+    );
+    atelier.feed.begun.connect(() => this.again());
     atelier.projectChanged.connect(() => this._changed.emit());
   }
 
@@ -55,8 +58,8 @@ export class ProjectsModel {
     this.atelier.project = made.name;
   }
 
-  private heard(event: Event): void {
-    if (this.loaded && ['project', 'member'].includes(event.subject_kind)) {
+  private again(): void {
+    if (this.loaded) {
       void this.load(true);
     }
   }

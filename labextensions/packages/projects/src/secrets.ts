@@ -1,5 +1,5 @@
-import { all, Event, IAtelier, unwrap } from '@atelier/api';
-import { ISignal, Signal } from '@lumino/signaling';
+import { all, IAtelier, unwrap } from '@atelier/api';
+import { LiveList } from '@atelier/ui';
 
 /** A secret without its value: that never comes back. */
 export interface Secret {
@@ -10,46 +10,18 @@ export interface Secret {
 }
 
 /** The names of the current project's secrets. */
-export class SecretsModel {
-  constructor(private readonly atelier: IAtelier) {
-    atelier.feed.event.connect((_, event) => this.heard(event));
-    atelier.projectChanged.connect(() => void this.load());
+export class SecretsModel extends LiveList<Secret> {
+  constructor(atelier: IAtelier) {
+    super(atelier, ['secret']);
   }
 
-  get changed(): ISignal<this, void> {
-    return this._changed;
-  }
-
-  /** None while nobody has asked. */
-  secrets: readonly Secret[] | null = null;
-  error: unknown = null;
-
-  /** Ask, once somebody looks. */
-  begin(): void {
-    if (!this.wanted) {
-      this.wanted = true;
-      void this.load();
-    }
-  }
-
-  async load(): Promise<void> {
+  protected list(): Promise<Secret[]> {
     const { project } = this.atelier;
-    if (!this.wanted || !project) {
-      return;
-    }
-    try {
-      const secrets = await all(cursor =>
-        this.atelier.rest.GET('/projects/{project}/secrets', {
-          params: { path: { project }, query: { cursor, limit: 200 } }
-        })
-      );
-      this.secrets = project === this.atelier.project ? secrets : this.secrets;
-      this.error = null;
-    } catch (error) {
-      this.secrets = null;
-      this.error = error;
-    }
-    this._changed.emit();
+    return all(cursor =>
+      this.atelier.rest.GET('/projects/{project}/secrets', {
+        params: { path: { project }, query: { cursor, limit: 200 } }
+      })
+    );
   }
 
   async add(name: string, value: string): Promise<void> {
@@ -79,13 +51,4 @@ export class SecretsModel {
   private exactly({ name, version }: Secret) {
     return { path: { project: this.atelier.project, name }, header: { 'if-match': `"${version}"` } };
   }
-
-  private heard(event: Event): void {
-    if (event.subject_kind === 'secret' && event.project === this.atelier.project) {
-      void this.load();
-    }
-  }
-
-  private wanted = false;
-  private readonly _changed = new Signal<this, void>(this);
 }

@@ -15,6 +15,7 @@ export abstract class LiveList<T> {
     kinds: readonly string[]
   ) {
     atelier.feed.event.connect((_, event) => kinds.includes(event.subject_kind) && this.heard(event));
+    atelier.feed.begun.connect(() => void this.load());
     atelier.projectChanged.connect(() => {
       this.items = null;
       this._changed.emit();

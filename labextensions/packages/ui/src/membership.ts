@@ -1,4 +1,4 @@
-import { Event, IAtelier, unwrap } from '@atelier/api';
+import { IAtelier, unwrap } from '@atelier/api';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { ISignal, Signal } from '@lumino/signaling';
 import * as React from 'react';
@@ -12,7 +12,10 @@ export type RoleName = (typeof ROLES)[number];
 /** Who signed in, and what they are in which project; asked for when first needed, and when an event names it. */
 export class Membership {
   constructor(private readonly atelier: IAtelier) {
-    atelier.feed.event.connect((_, event) => this.heard(event));
+    atelier.feed.event.connect(
+      (_, event) => ['member', 'project'].includes(event.subject_kind) && this.again()
+    );
+    atelier.feed.begun.connect(() => this.again());
     atelier.projectChanged.connect(() => this._changed.emit());
   }
 
@@ -57,8 +60,8 @@ export class Membership {
     }
   }
 
-  private heard(event: Event): void {
-    if (this.asked && ['member', 'project'].includes(event.subject_kind)) {
+  private again(): void {
+    if (this.asked) {
       void this.load();
     }
   }

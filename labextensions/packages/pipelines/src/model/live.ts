@@ -39,6 +39,7 @@ export class LiveRun implements IDisposable {
     this._run = run;
     atelier.feed.event.connect(this.onEvent, this);
     atelier.feed.stateChanged.connect(this.onFeed, this);
+    atelier.feed.begun.connect(this.soon, this);
   }
 
   get run(): Run {
@@ -75,6 +76,7 @@ export class LiveRun implements IDisposable {
   /** Read the run and its steps as they stand. */
   async refresh(): Promise<void> {
     const path = { project: this._run.project, run: this._run.id };
+    this.hasNews = false;
     const [run, steps] = await Promise.all([
       unwrap(this.atelier.rest.GET('/projects/{project}/runs/{run}', { params: { path } })),
       all(cursor =>
@@ -92,6 +94,9 @@ export class LiveRun implements IDisposable {
     this._runChanged.emit(run);
     this._stepChanged.emit(null);
     this.queueSoon(0);
+    if (this.hasNews) {
+      this.soon(); // what was read may be older
+    }
   }
 
   /** Ask for the run to end. */
@@ -109,8 +114,10 @@ export class LiveRun implements IDisposable {
 
   private onEvent(_feed: Feed, event: Event): void {
     if (event.subject_kind === 'step' && event.subject.startsWith(`${this._run.id}/`)) {
+      this.hasNews = true;
       this.moveStep(event);
     } else if (event.subject_kind === 'run' && event.subject === this._run.id) {
+      this.hasNews = true;
       this.moveRun(event);
     }
   }
@@ -207,6 +214,7 @@ export class LiveRun implements IDisposable {
   private _run: Run;
   private byNode = new Map<string, LiveStep>();
   private byName = new Map<string, string>();
+  private hasNews = false;
   private timer = 0;
   private queueTimer = 0;
   private _isDisposed = false;

@@ -15,6 +15,7 @@ export class RunModel implements IDisposable {
     readonly id: string
   ) {
     atelier.feed.event.connect(this.heard, this);
+    atelier.feed.begun.connect(this.load, this);
     void this.load();
   }
 
@@ -37,6 +38,7 @@ export class RunModel implements IDisposable {
 
   /** Everything again. */
   async load(): Promise<void> {
+    this.loading += 1;
     try {
       [this.run, this.steps, this.artifacts] = await Promise.all([
         this.getRun(),
@@ -49,6 +51,9 @@ export class RunModel implements IDisposable {
     } catch (error) {
       this.error = error;
     }
+    this.loading -= 1;
+    this.missed.forEach(name => this.batch.add(name));
+    this.missed.clear();
     this._changed.emit();
   }
 
@@ -69,6 +74,7 @@ export class RunModel implements IDisposable {
     this._isDisposed = true;
     this.batch.clear();
     this.atelier.feed.event.disconnect(this.heard, this);
+    this.atelier.feed.begun.disconnect(this.load, this);
     Signal.clearData(this);
   }
 
@@ -78,16 +84,25 @@ export class RunModel implements IDisposable {
     }
     const { state, reason, message, run, step } = event.data;
     const news = { state: state as State, reason: String(reason ?? ''), message: String(message ?? '') };
-    if (event.subject === this.id && this.run) {
-      this.run = typeof state === 'string' ? { ...this.run, ...news } : this.run;
-      this.batch.add('');
+    if (event.subject === this.id) {
+      this.run = this.run && typeof state === 'string' ? { ...this.run, ...news } : this.run;
+      this.ask('');
     } else if (event.subject_kind === 'step' && run === this.id) {
       this.steps = this.steps.map(one => (one.name === step ? { ...one, ...news } : one));
-      this.batch.add(String(step));
+      this.ask(String(step));
     } else {
       return;
     }
     this._changed.emit();
+  }
+
+  /** Ask for a step, or for the run alone; what is on its way already may be older. */
+  private ask(name: string): void {
+    if (this.loading) {
+      this.missed.add(name);
+    } else {
+      this.batch.add(name);
+    }
   }
 
   private async fetch(names: string[]): Promise<void> {
@@ -140,6 +155,8 @@ export class RunModel implements IDisposable {
   }
 
   private readonly batch = new Batch(names => this.fetch(names), FETCH_AFTER);
+  private readonly missed = new Set<string>();
+  private loading = 0;
   private _isDisposed = false;
   private readonly _changed = new Signal<this, void>(this);
 }

@@ -1,4 +1,4 @@
-import { Event, FeedState, IAtelier, Run, State, unwrap } from '@atelier/api';
+import { Event, IAtelier, Run, State, unwrap } from '@atelier/api';
 import { Retry } from '@atelier/ui';
 import { IDisposable } from '@lumino/disposable';
 import { ISignal, Signal } from '@lumino/signaling';
@@ -17,8 +17,7 @@ const SEARCHED_PAGES = 10;
 export class RunsModel implements IDisposable {
   constructor(private readonly atelier: IAtelier) {
     atelier.feed.event.connect(this.heard, this);
-    atelier.feed.stateChanged.connect(this.onFeed, this);
-    this.fedAnew = atelier.feed.state !== 'live';
+    atelier.feed.begun.connect(this.reset, this);
     atelier.projectChanged.connect(this.reset, this);
   }
 
@@ -140,17 +139,9 @@ export class RunsModel implements IDisposable {
     this.batch.clear();
     this.retry.stop();
     this.atelier.feed.event.disconnect(this.heard, this);
-    this.atelier.feed.stateChanged.disconnect(this.onFeed, this);
+    this.atelier.feed.begun.disconnect(this.reset, this);
     this.atelier.projectChanged.disconnect(this.reset, this);
     Signal.clearData(this);
-  }
-
-  /** What happened between the first page and the feed's first word was told to nobody. */
-  private onFeed(_: unknown, state: FeedState): void {
-    if (state === 'live' && this.fedAnew) {
-      this.reset();
-    }
-    this.fedAnew = state === 'connecting' || (this.fedAnew && state === 'away');
   }
 
   private heard(_: unknown, event: Event): void {
@@ -219,7 +210,6 @@ export class RunsModel implements IDisposable {
   private readonly retry = new Retry(() => void this.more());
   private cursor: string | undefined;
   private wanted = false;
-  private fedAnew: boolean;
   private loaded = false;
   private turn = 0;
   private text = '';
