@@ -40,10 +40,13 @@ async def test_what_happens_before_the_feeds_first_word_is_shown(lab: Lab) -> No
 
     async def late(line: WebSocketRoute) -> None:
         said: list[str | bytes] = []
-        line.on_message(said.append)
+
+        def keep(message: str | bytes) -> None:
+            said.append(message)
+
+        line.on_message(keep)
         await missed_it.wait()
         platform = line.connect_to_server()
-        line.on_message(platform.send)
         for message in said:
             platform.send(message)
 

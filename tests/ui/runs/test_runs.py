@@ -68,24 +68,34 @@ async def test_a_run_that_begins_while_the_list_is_on_its_way_is_in_it(lab: Lab,
 async def test_a_run_that_ends_while_its_page_is_on_its_way_is_shown_as_ended(lab: Lab, tmp_path: Path) -> None:
     run = steps.start(lab.client, tmp_path, steps.SLEEP)
     read: set[str] = set()
-    ended = asyncio.Event()
+    fetched, ended, arrived = asyncio.Semaphore(0), asyncio.Event(), asyncio.Semaphore(0)
 
-    async def late(route: Route) -> None:
-        if route.request.url in read:
+    async def hold(route: Route) -> None:
+        path = route.request.url.partition("?")[0]
+        if path in read:
             await route.continue_()
             return
-        read.add(route.request.url)
+        read.add(path)
         answer = await route.fetch()
-        if not ended.is_set():
-            ended.set()
-            lab.client.runs.cancel("ada", run)
-            wait_for(lab.client, "ada", run, 60)
-        await lab.page.wait_for_timeout(2000)  # the events are there before the page
+        fetched.release()
+        async with asyncio.timeout(60):
+            await ended.wait()
         await route.fulfill(response=answer)
+        arrived.release()
 
-    await lab.page.route(re.compile(rf"/runs/{run}(/steps)?(\?|$)"), late)
+    await lab.page.route(re.compile(rf"/runs/{run}(/steps)?(\?|$)"), hold)
     await lab.run("atelier:open-run", {"project": "ada", "run": run})
-    await expect(lab.page.locator(".at-Run-header").filter(has_text=run)).to_contain_text("Stopped", timeout=SLOW)
+    async with asyncio.timeout(60):
+        await fetched.acquire()
+        await fetched.acquire()
+        lab.client.runs.cancel("ada", run)
+        wait_for(lab.client, "ada", run, 60)
+        await lab.page.wait_for_timeout(1500)  # the events are there before the page is
+        ended.set()
+        await arrived.acquire()
+        await arrived.acquire()
+    await lab.page.wait_for_timeout(1000)
+    await expect(lab.page.locator(".at-Run-header").filter(has_text=run)).to_contain_text("Stopped")
 
 
 async def test_a_page_shows_log_results_outputs_and_attempts(lab: Lab, tmp_path: Path) -> None:
