@@ -19,7 +19,7 @@ LAB_SOURCES := $(shell find labextensions -name node_modules -prune -o -name lib
 LARGE_PAGES := $(shell grep -qsE '\[(always|madvise)\]' /sys/kernel/mm/transparent_hugepage/enabled && \
   echo PYTHONMALLOC=malloc GLIBC_TUNABLES=glibc.malloc.hugetlb=1)
 PYTEST := $(LARGE_PAGES) $(BIN)/python -m pytest $(PYTEST_ARGS)
-PROCESSES ?= 3
+PROCESSES ?= 2
 PARALLEL := -n $(PROCESSES) --dist loadscope --no-loadscope-reorder
 
 .PHONY: help up down venv wheel test lint test-cluster test-heavy cluster-up cluster-down bench lock clean
