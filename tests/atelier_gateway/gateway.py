@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,14 @@ import httpx
 
 BASE = "/services/atelier-gateway"
 PROJECT = "vision"
+
+
+def until(what: Callable[[], Any], seconds: float = 30) -> None:
+    """Wait until something is so."""
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, f"it did not happen within {seconds} s"
+        time.sleep(0.02)
 
 
 class GatewayProcess:
@@ -57,8 +66,8 @@ class GatewayProcess:
         with self.log_file.open("wb") as log:
             command = [sys.executable, "-m", "atelier_gateway", "--config", str(self.folder / "gateway.py")]
             self.process = subprocess.Popen([*command, "--port", str(self._port)], stdout=log, stderr=log)
-        until = time.monotonic() + 30
-        while time.monotonic() < until and self.process.poll() is None:
+        end = time.monotonic() + 120
+        while time.monotonic() < end and self.process.poll() is None:
             found = re.search(r"listens on http://[^:]+:(\d+)", self.log_file.read_text())
             if found:
                 self._port = int(found[1])

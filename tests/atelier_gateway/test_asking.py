@@ -9,14 +9,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
 
+from atelier_gateway import remembered
 from atelier_gateway.errors import Refusal
 from atelier_gateway.remembered import Remembered
-from tests.atelier_gateway.gateway import GatewayProcess, Key, service
+from tests.atelier_gateway.gateway import GatewayProcess, Key, service, until
 from tests.atelier_gateway.orders import Orders
 from tests.atelier_gateway.upstream import PIECE, Replica
 
@@ -122,8 +124,10 @@ def test_a_control_plane_that_is_not_well(
     assert "secret" not in found.text
 
 
-async def test_what_is_remembered_is_bounded_and_ends() -> None:
+async def test_what_is_remembered_is_bounded_and_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
+    now = 1000.0
+    monkeypatch.setattr(remembered, "time", SimpleNamespace(monotonic=lambda: now))
 
     async def ask(token: str, project: str) -> str:
         asked.append(token)
@@ -131,13 +135,13 @@ async def test_what_is_remembered_is_bounded_and_ends() -> None:
             raise Refusal(401, "No.", code="unauthorized")
         return token.upper()
 
-    known: Remembered[str] = Remembered(ask, positive=0.2, negative=0.05, most=3)
+    known: Remembered[str] = Remembered(ask, positive=45, negative=5, most=3)
     assert [await known.get("a", "p") for _ in range(3)] == ["A"] * 3 and asked == ["a"]
     for _ in range(3):
         with pytest.raises(Refusal):
             await known.get("bad", "p")
     assert asked == ["a", "bad"]
-    time.sleep(0.1)
+    now += 6
     with pytest.raises(Refusal):
         await known.get("bad", "p")
     assert await known.get("a", "p") == "A" and asked == ["a", "bad", "bad"]
@@ -148,7 +152,7 @@ async def test_what_is_remembered_is_bounded_and_ends() -> None:
         with pytest.raises(Refusal):
             await known.get("bad", str(number))
     assert len(known._refused) == 3 and len(known._known) == 3, "many bad tokens push no good one out"
-    time.sleep(0.25)
+    now += 46
     assert await known.get("e", "p") == "E" and asked[-1] == "e"
 
 
@@ -185,7 +189,12 @@ def test_a_control_plane_that_dies_after_its_yes_is_waited_for(
 ) -> None:
     orders.answers["wake"] = lambda _: (202, {})
     asking.put({"vision/a": service(sleeping=True)}, [key.route])
-    threading.Timer(0.5, orders.stop).start()
+
+    def die() -> None:
+        until(lambda: orders.questions("wake"))
+        orders.stop()
+
+    threading.Thread(target=die).start()
     timer = threading.Timer(6.5, lambda: asking.put({"vision/a": service(replica.url)}, [key.route]))
     timer.start()
     assert httpx.get(f"{asking.url}/s/vision/a/v2", headers=key.bearer, timeout=20).status_code == 200

@@ -28,7 +28,7 @@ from atelier_gateway.errors import Refusal
 from atelier_gateway.spool import IN_MEMORY, SEGMENT, Spool
 from atelier_sdk.errors import Unreachable
 from atelier_sdk.transport import Transport
-from tests.atelier_gateway.gateway import PROJECT, GatewayProcess, Key, service
+from tests.atelier_gateway.gateway import PROJECT, GatewayProcess, Key, service, until
 from tests.atelier_serve import environments
 from tests.atelier_serve.model_server import ModelServer
 
@@ -342,30 +342,39 @@ def slowly(size: int, done: Callable[[int], None]) -> Iterator[bytes]:
 
 
 def test_a_replica_that_is_killed_costs_no_row(
-    serve: Serve, trained: Path, tmp_path: Path, servers: list[ModelServer], http: httpx.Client
+    gateway: GatewayProcess, serve: Serve, trained: Path, tmp_path: Path, servers: list[ModelServer], http: httpx.Client
 ) -> None:
     victim = ModelServer("serve-sklearn", trained, tmp_path / "victim.log")
     victim.start()
     try:
         both = batch_url(serve(service(victim.url, servers[0].url)))
-        kill = {2000: victim.kill}
-        found = read_csv(http.post(both, content=slowly(5000, lambda at: kill.get(at, lambda: None)()), headers=CSV))
+        content = slowly(5000, lambda at: victim.kill() if at == 2000 else None)
+        found = read_csv(http.post(both, content=content, headers=CSV))
         assert [int(one["id"]) for one in found] == list(range(5000))
         assert {one["error"] for one in found} == {""}
 
         victim.start()
-        alone = batch_url(serve(service(victim.url, limits={"timeout": 60})))
-        again = {1000: victim.kill, 1200: victim.launch}
-        found = read_csv(http.post(alone, content=slowly(3000, lambda at: again.get(at, lambda: None)()), headers=CSV))
+        one = serve(service(victim.url, limits={"timeout": 60}))
+        alone = batch_url(one)
+
+        def kill(at: int) -> None:
+            if at == 1000:
+                answered(gateway, one, 2)
+                victim.kill()
+            elif at == 1200:
+                victim.launch()
+
+        found = read_csv(http.post(alone, content=slowly(3000, kill), headers=CSV))
         assert [int(one["id"]) for one in found] == list(range(3000))
         assert {one["error"] for one in found} == {""}
     finally:
         victim.kill()
 
 
-def asked(gateway: GatewayProcess, name: str) -> int:
-    """How many requests a service has answered."""
-    return sum(one["requests"] for one in gateway.stats()["services"].get(f"{PROJECT}/{name}", {}).values())
+def answered(gateway: GatewayProcess, url: str, least: int) -> None:
+    """Wait until the service has answered so many requests: the first is what its model is, the others are rows."""
+    name = f"{PROJECT}/{url.rpartition('/')[2]}"
+    until(lambda: sum(one["requests"] for one in gateway.stats()["services"].get(name, {}).values()) >= least)
 
 
 class Reader:
@@ -385,15 +394,13 @@ def test_when_nobody_answers_any_more_the_last_line_says_so(
     victim = ModelServer("serve-sklearn", trained, tmp_path / "victim.log")
     victim.start()
     try:
-        one = serve(service(victim.url, limits={"timeout": 5}))
+        one = serve(service(victim.url, limits={"timeout": 10}))
         url = batch_url(one)
 
         def kill(at: int) -> None:
             """When the model was asked about three pieces, and before all is sent."""
             if at == 1500:
-                until = time.monotonic() + 4
-                while asked(gateway, one.rpartition("/")[2]) < 1 + 3 and time.monotonic() < until:
-                    time.sleep(0.02)
+                answered(gateway, one, 4)
                 victim.kill()
 
         content = slowly(4000, kill)

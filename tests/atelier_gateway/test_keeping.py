@@ -19,7 +19,7 @@ import pytest
 from atelier_core.routing import GatewayStats, Routes
 from atelier_gateway.request_log import KEPT_SECONDS, RequestLog
 from atelier_gateway.routes_file import RoutesFile
-from tests.atelier_gateway.gateway import GatewayProcess, Key, service
+from tests.atelier_gateway.gateway import GatewayProcess, Key, service, until
 from tests.atelier_gateway.upstream import Replica
 
 Serve = Callable[..., str]
@@ -79,7 +79,7 @@ def test_asked_to_stop_it_finishes_what_it_began(alone: GatewayProcess, replica:
         target=lambda: answers.append(httpx.get(f"{alone.url}/s/vision/a/v2?delay=1.5", headers=key.bearer, timeout=20))
     )
     ask.start()
-    time.sleep(0.7)
+    until(lambda: alone.active() == 1)
     assert alone.stop() == 0
     ask.join(20)
     assert [answer.status_code for answer in answers] == [200]
@@ -168,11 +168,10 @@ def test_figures(gateway: GatewayProcess, serve: Serve, replica: Replica, http: 
 
 def test_requests_under_way_are_seen(gateway: GatewayProcess, serve: Serve, replica: Replica, key: Key) -> None:
     url = serve(service(replica.url), "underway")
-    thread = threading.Thread(target=lambda: httpx.get(f"{url}/?delay=1", headers=key.bearer))
+    thread = threading.Thread(target=lambda: httpx.get(f"{url}/?delay=3", headers=key.bearer, timeout=30))
     thread.start()
-    time.sleep(0.5)
-    assert gateway.stats()["services"]["vision/underway"]["1"]["active"] == 1
-    thread.join(10)
+    until(lambda: gateway.stats()["services"]["vision/underway"].get("1", {"active": 0})["active"] == 1)
+    thread.join(30)
     assert gateway.stats()["services"]["vision/underway"]["1"]["active"] == 0
 
 

@@ -177,7 +177,7 @@ class Replica:
         """Start it (again); returns when it answers."""
         command = [sys.executable, "-m", "tests.atelier_gateway.upstream", self.name, str(self.port)]
         self.process = subprocess.Popen(command, cwd=Path(__file__).parents[2])
-        until = time.monotonic() + 30
+        until = time.monotonic() + 120
         while time.monotonic() < until:
             try:
                 httpx.get(f"{self.url}/state", timeout=2)

@@ -53,7 +53,7 @@ class Server:
     def start(self) -> Server:
         """Serve; returns when it answers."""
         self._thread.start()
-        until = time.monotonic() + 30
+        until = time.monotonic() + 120
         while not all(server.started for server in self._servers):
             if time.monotonic() > until or not self._thread.is_alive():
                 raise RuntimeError("the control plane did not start")

@@ -197,7 +197,7 @@ def test_one_holder_at_a_time(db: Database) -> None:
 
 def test_an_expired_lease_goes_to_the_next_with_a_higher_fence(db: Database) -> None:
     with db.write() as session:
-        first = leases.acquire(session, "engine", "a", 0.2)
+        first = leases.acquire(session, "engine", "a", 30)
         assert first is not None
         assert leases.acquire(session, "engine", "b", 30) is None
     with db.write() as session:
@@ -216,11 +216,11 @@ def test_an_expired_lease_goes_to_the_next_with_a_higher_fence(db: Database) -> 
 
 def test_renew_and_release(db: Database) -> None:
     with db.write() as session:
-        lease = leases.acquire(session, "engine", "a", 0.3)
+        lease = leases.acquire(session, "engine", "a", 2)
         assert lease is not None
     with db.write() as session:
         assert leases.renew(session, lease, 30)
-    time.sleep(0.4)
+    time.sleep(2.2)
     with db.write() as session:
         leases.holds(session, lease)
         leases.release(session, lease)

@@ -122,9 +122,7 @@ async def test_stopping_ends_what_does_not_listen(engine: Engine) -> None:
 
 
 async def test_adopts_what_runs(engine: Engine) -> None:
-    gate = engine.api.folder / "gate"
-    gate.mkdir(exist_ok=True)
-    spec = engine.spec(f"mark(ID)\nimport time\ntime.sleep({2 + 2 * engine.lag})\nmark(ID + '-end')")
+    spec = engine.spec(f"mark(ID)\nimport time\ntime.sleep({4 + 2 * engine.lag})\nmark(ID + '-end')")
     first = await engine.backend()
     await engine.start(first, spec)
     await engine.marked(spec.id)

@@ -46,7 +46,7 @@ async def test_a_slot_is_free_when_the_command_ends(engine: Engine) -> None:
     spec = engine.spec("pass", role={"resources": Resources(cpu=8)})
     await engine.start(backend, spec)
     await engine.final(backend, spec.id)
-    await asyncio.sleep(0.05)
+    assert await backend._tracker.ended(spec.id, engine.patience)  # type: ignore[attr-defined]
     assert (await backend.capacity())["cpu"]["free"] == 8  # type: ignore[attr-defined]
 
 

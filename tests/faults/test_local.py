@@ -85,7 +85,9 @@ def test_a_killed_shim_is_followed_by_one_second_attempt(campaign: Campaign, kil
 
     def strike() -> None:
         nonlocal killed
-        shims = running_shims(campaign.plane.folder)
+        until = time.monotonic() + 30
+        while not (shims := running_shims(campaign.plane.folder)) and time.monotonic() < until:
+            time.sleep(0.02)
         if shims:
             victim = chance.choice(shims)
             try:

@@ -172,7 +172,7 @@ def test_down_leaves_nothing_and_up_finds_everything_again(spare: Installation) 
 def wait_gone(installation: Installation) -> dict[int, str]:
     """What is still there after a moment; ended processes take one to leave the table."""
     try:
-        wait_for(lambda: not installation.processes(), 3)
+        wait_for(lambda: not installation.processes(), 30)
     except AssertionError:
         return installation.processes()
     return {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import time
 from collections.abc import Callable, Iterator
@@ -158,6 +159,17 @@ class Platform:
 
         self.until(ask, seconds, lambda: f"{last[0].status_code} {last[0].text}")
         return dict(last[0].json())
+
+    def told(self, key: dict[str, str]) -> None:
+        """Wait until the gateway has the key itself, and need not ask."""
+        sha256 = hashlib.sha256(key["Authorization"].removeprefix("Bearer ").encode()).hexdigest()
+        self.until(lambda: sha256 in (self.gateway.folder / "data/routes.json").read_text())
+
+    def replicas(self, name: str) -> list[dict[str, Any]]:
+        """The replicas to which the gateway gives requests."""
+        answer = self.http.get(f"{self.gateway.url}/internal/routes", headers=self.gateway.secret_header)
+        targets = answer.raise_for_status().json()["services"][f"kim/{name}"]["targets"]
+        return [one for target in targets for one in target["replicas"]]
 
     def until(self, what: Callable[[], Any], seconds: float = SECONDS, why: Callable[[], str] = lambda: "") -> None:
         """Wait until something is so."""

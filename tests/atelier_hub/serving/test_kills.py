@@ -45,6 +45,7 @@ def test_a_rollout_goes_on_whenever_the_control_plane_is_killed(mortal: Platform
     mortal.deploy(answerer(name, env={"TEXT": "0"}))
     key = mortal.key(name)
     mortal.answers(name, key)
+    mortal.told(key)
     bad: list[str] = []
     over = threading.Event()
 
@@ -81,6 +82,7 @@ def test_predictions_go_on_while_the_control_plane_is_dead_and_it_finds_its_repl
     mortal.deploy(answerer(name))
     key = mortal.key(name)
     pid = mortal.answers(name, key)["pid"]
+    mortal.told(key)
     mortal.plane.kill()
     for _ in range(50):
         assert mortal.call(name, key).json()["pid"] == pid
@@ -137,8 +139,7 @@ def test_a_replica_that_hangs_is_taken_from_traffic(mortal: Platform) -> None:
     os.kill(hung, signal.SIGSTOP)
     try:
         mortal.until(lambda: sum(one.ready for one in services.replicas("kim", name)) == 1)
-        mortal.until(lambda: mortal.gateway.stats()["generation"] > 0)
-        time.sleep(1.5)
+        mortal.until(lambda: len(mortal.replicas(name)) == 1)
         assert {mortal.call(name, key, timeout=5).json()["pid"] for _ in range(20)} == pids
     finally:
         os.kill(hung, signal.SIGCONT)

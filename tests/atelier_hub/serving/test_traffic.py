@@ -135,7 +135,7 @@ def test_a_slow_canary_is_taken_back(platform: Platform) -> None:
 def test_who_does_well_stays_and_the_one_before_retires_after_the_window(platform: Platform) -> None:
     name = new_name()
     with platform.served(answerer(name)):
-        platform.deploy(answerer(name, rollback={"window": 5}))
+        platform.deploy(answerer(name, rollback={"window": 10}))
         assert {one.revision: one.place for one in platform.get(name).traffic} == {1: "standby", 2: "current"}
         platform.until(lambda: {one.revision: one.place for one in platform.get(name).traffic} == {2: "current"})
 
@@ -145,7 +145,7 @@ def test_keys_open_what_they_are_for_until_they_are_revoked_or_expire(platform: 
     one, other = new_name(), new_name()
     with platform.served(answerer(one)), platform.served(answerer(other)):
         narrow = client.service_keys.create("kim", "narrow", services=[one])
-        soon = client.service_keys.create("kim", "soon", expires_at=datetime.now(UTC) + timedelta(seconds=4))
+        soon = client.service_keys.create("kim", "soon", expires_at=datetime.now(UTC) + timedelta(seconds=10))
         key = {"Authorization": f"Bearer {narrow.secret}"}
         platform.answers(one, key)
         platform.answers(other, {"Authorization": f"Bearer {soon.secret}"})
@@ -155,7 +155,7 @@ def test_keys_open_what_they_are_for_until_they_are_revoked_or_expire(platform: 
         assert not listed[narrow.id].secret
         client.service_keys.revoke("kim", narrow.id)
         platform.until(lambda: platform.call(one, key).status_code == 401, 10)
-        platform.until(lambda: platform.call(other, {"Authorization": f"Bearer {soon.secret}"}).status_code == 401, 15)
+        platform.until(lambda: platform.call(other, {"Authorization": f"Bearer {soon.secret}"}).status_code == 401, 30)
 
 
 def test_a_public_service_asks_for_no_key_and_a_token_opens_the_others(platform: Platform) -> None:

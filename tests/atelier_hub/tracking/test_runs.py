@@ -20,6 +20,8 @@ V2 = "/api/2.0/mlflow"
 STEP = (
     "import json, os, pathlib, time\n"
     "time.sleep(float(os.environ.get('PAUSE', '0')))\n"
+    "while not os.path.exists(os.environ.get('GATE', '/')):\n"
+    "    time.sleep(0.05)\n"
     "values = json.dumps({'accuracy': 0.5, 'name': 'x'})\n"
     "pathlib.Path(os.environ['ATELIER_OUTPUTS'], 'outputs.json').write_text(values)\n"
     "raise SystemExit(int(os.environ.get('CODE', '0')))\n"
@@ -66,8 +68,10 @@ def runs(platform: Platform, tmp_path: Path) -> Runs:
 
 
 def test_a_run_appears_while_it_runs_and_ends_there(runs: Runs, eventually: Callable[..., Any]) -> None:
-    run = runs.start(PAUSE="4")
+    gate = runs.folder.parent / "gate"
+    run = runs.start(GATE=str(gate))
     eventually(runs.status(run, "RUNNING"))
+    gate.touch()
     assert wait_for(runs.client, runs.person.name, run).state == "done"
     (found,) = eventually(runs.status(run, "FINISHED"))
     tags = {one["key"]: one.get("value", "") for one in found["data"]["tags"]}
@@ -102,11 +106,15 @@ def test_neither_kill_loses_a_run_or_tells_it_twice(
         assert wait_for(runs.client, runs.person.name, run).state == "done"
         eventually(runs.status(run, "FINISHED"), 120)
         assert len(runs.seen(run)) == 1, "told twice"
+    eventually(lambda: not _untold(platform, runs.person.name))
+
+
+def _untold(platform: Platform, project: str) -> int:
+    """How many of its runs MLflow is still to be told of."""
+    query = "SELECT count(*) FROM tracked_runs WHERE project = ? AND NOT over"
     with sqlite3.connect(platform.plane.folder / "data/atelier.sqlite") as connection:
-        left = connection.execute(
-            "SELECT count(*) FROM tracked_runs WHERE project = ? AND NOT over", (runs.person.name,)
-        )
-        assert left.fetchone() == (0,)
+        (left,) = connection.execute(query, (project,)).fetchone()
+    return int(left)
 
 
 def test_a_step_uses_the_ordinary_client(platform: Platform, runs: Runs, eventually: Callable[..., Any]) -> None:

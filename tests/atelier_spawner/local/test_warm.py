@@ -31,17 +31,19 @@ async def _run(engine: LocalEngine, backend: LocalBackend, image: str = "") -> N
 
 
 async def test_a_warm_worker_that_nobody_uses_ends(new_engine: NewEngine) -> None:
-    engine = new_engine(warm_seconds=0.4)
+    engine = new_engine(warm_seconds=2)
     backend = await engine.backend()
     assert isinstance(backend, LocalBackend)
-    spec = engine.spec("mark(ID); import time; time.sleep(1.5)", light=True)
+    spec = engine.spec("mark(ID); import time; time.sleep(5)", light=True)
     await engine.start(backend, spec)
     (first,) = _warm(backend)
     assert await _until(lambda: not _warm(backend))
     assert (await engine.final(backend, spec.id)).state is State.DONE  # what it forked runs on
-    await _run(engine, backend)
+    again = engine.spec("mark(ID)", light=True)
+    await engine.start(backend, again)
     (second,) = _warm(backend)
     assert second != first
+    assert (await engine.final(backend, again.id)).state is State.DONE
     await engine.clean()
 
 
