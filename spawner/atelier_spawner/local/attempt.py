@@ -13,7 +13,6 @@ import shutil
 import signal
 import time
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -106,27 +105,28 @@ class Attempt:
         self.folder = folder / _ATTEMPTS / workload
         self.kept = folder / _RECORDS / workload
         self._ended: dict[str, Ended] = {}
+        self._record: Record | None = None
 
-    @cached_property
+    @property
     def record(self) -> Record | None:
-        """What was reserved; None if nothing was, or if it cannot be read."""
-        document = files.read_json(str(self.kept / _RECORD))
-        try:
-            return Record.model_validate(document) if document else None
-        except ValidationError:
-            return None
+        """What was reserved; None if nothing was yet, or if it cannot be read."""
+        if self._record is None:
+            document = files.read_json(str(self.kept / _RECORD))
+            with contextlib.suppress(ValidationError):
+                self._record = Record.model_validate(document) if document else None
+        return self._record
 
     @property
     def damaged(self) -> bool:
-        """Whether there is a record, but not one that can be read."""
-        return self.record is None and os.path.lexists(self.kept / _RECORD)
+        """Whether there is a record, but not one that can be read. Looked for before it is read: it may just come."""
+        return os.path.lexists(self.kept / _RECORD) and self.record is None
 
     def reserve(self, record: Record) -> None:
         """Create the folders and write the record."""
         passage(self.kept)
         files.write_json(str(self.kept / _RECORD), record.model_dump(mode="json"), durable=False)
         passage(self.folder)
-        self.__dict__["record"] = record
+        self._record = record
 
     def root(self, replica: str) -> Path:
         """The folder of a replica."""
