@@ -240,6 +240,8 @@ class Driving:
         return await self._hand_over(attempt, sight.spec)
 
     async def _hand_over(self, attempt: Attempt, spec: WorkloadSpec) -> float | None:
+        if self._queue.is_due(attempt.id):
+            return None  # it may have been cancelled since we looked, and a start can take minutes
         try:
             await self._starter.start(self._backends[attempt.backend], attempt, spec)
         except TurnOver:

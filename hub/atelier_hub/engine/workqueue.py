@@ -37,6 +37,10 @@ class WorkQueue:
         """Whether `key` is worked on, or has its date."""
         return key in self._busy or key in self._timers
 
+    def is_due(self, key: str) -> bool:
+        """Whether `key`, which is being processed, was added meanwhile."""
+        return key in self._again
+
     def add(self, key: str, delay: float = 0.0) -> None:
         """Have `key` looked after, `delay` seconds from now; an earlier date stands."""
         if self._closed:

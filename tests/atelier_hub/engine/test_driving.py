@@ -43,6 +43,19 @@ class Meanwhile(Looks):
         return sight
 
 
+class CalledOff(Looks):
+    """Something happens after an attempt was found to be due and before it starts."""
+
+    happens: ClassVar[list[Callable[[], object]]] = []
+
+    def look(self, attempt_id: str, seen: Observation | None) -> Sight | None:
+        sight = super().look(attempt_id, seen)
+        if sight is not None and sight.spec is not None and CalledOff.happens:
+            CalledOff.happens.pop()()
+            time.sleep(0.3)  # whoever was told of it has heard it by now
+        return sight
+
+
 class Unlucky(Driving):
     """The first start of what follows at once fails."""
 
@@ -109,6 +122,24 @@ def test_what_is_cancelled_before_it_starts_does_not_start(story: Story) -> None
     assert set(story.attempts()) == {"a"}
     states = {step.name: step.state for step in story.client.steps.list(story.user, run)}
     assert states == {"a": "done", "b": "stopped"}
+
+
+@pytest.mark.parametrize("story", [CalledOff], indirect=True)
+def test_what_is_cancelled_after_the_look_does_not_start(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A start may take minutes, in which an environment is made."""
+    submitted: Queue[str] = Queue()
+    started, start = [], driving.Starter.start
+
+    async def noted(starter: Any, backend: Any, attempt: Attempt, spec: Any) -> None:
+        started.append(attempt.id)
+        await start(starter, backend, attempt, spec)
+
+    monkeypatch.setattr(driving.Starter, "start", noted)
+    CalledOff.happens.append(lambda: story.client.runs.cancel(story.user, submitted.get(timeout=20)))
+    run = story.start("a", "b")
+    submitted.put(run)
+    assert wait_for(story.client, story.user, run).state == "stopped"
+    assert started == []
 
 
 @pytest.mark.parametrize("story", [Meanwhile], indirect=True)
