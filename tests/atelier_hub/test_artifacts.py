@@ -181,6 +181,25 @@ def test_compaction_keeps_every_byte_even_when_cut_short(store: ArtifactStore) -
     assert logs.append(*LOG, len(text), b"more") == len(text) + 4
 
 
+def test_what_is_read_while_many_pieces_become_one_is_whole(store: ArtifactStore) -> None:
+    logs = LogStore(store)
+    for at, data in enumerate([b"one ", b"two ", b"six "]):
+        logs.append(*LOG, 4 * at, data)
+    reading = logs.read(*LOG)
+    first = next(reading)
+    logs.compact(*LOG)
+    assert first + b"".join(reading) == b"one two six "
+    reading = logs.read(*LOG, 4)
+    assert next(reading) == b"two six "
+    logs.append(*LOG, 12, b"ten ")
+    logs.append(*LOG, 16, b"end ")
+    reading = logs.read(*LOG)
+    assert next(reading) == b"one two six "
+    logs.delete(LOG[0])
+    with pytest.raises(FileNotFoundError):
+        next(reading)
+
+
 def test_logs_are_deleted_and_names_checked(store: ArtifactStore) -> None:
     logs = LogStore(store)
     logs.append(*LOG, 0, b"x")

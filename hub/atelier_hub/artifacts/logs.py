@@ -90,13 +90,21 @@ class LogStore:
             yield from read_range(self._store.fs.open(path, "rb"), max(0, at - self.end(attempt, replica)), None)
 
     def _written(self, attempt: str, replica: str, at: int) -> Iterator[bytes]:
-        """The bytes from `at` on that were kept."""
-        for begin, length, path in self._pieces(attempt, replica):
-            if begin > at:
-                return
+        """The bytes from `at` on that were kept, also while many pieces become one."""
+        pieces = iter(self._pieces(attempt, replica))
+        while (piece := next(pieces, None)) is not None and piece[0] <= at:
+            begin, length, path = piece
             if begin + length <= at:
                 continue
-            for data in read_range(self._store.fs.open(path, "rb"), at - begin, None):
+            try:
+                file = self._store.fs.open(path, "rb")
+            except FileNotFoundError:
+                fresh = self._pieces(attempt, replica)
+                if piece in fresh or not any(begin <= at < begin + length for begin, length, _ in fresh):
+                    raise
+                pieces = iter(fresh)  # what it held is in another piece now
+                continue
+            for data in read_range(file, at - begin, None):
                 at += len(data)
                 yield data
 

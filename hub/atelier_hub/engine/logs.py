@@ -30,7 +30,10 @@ class LogArchive:
         """Whatever the body ends and removes, the log up to its last byte is kept."""
         loop = asyncio.get_running_loop()
         todo = () if attempt.state is State.QUEUED else replicas  # its handle may have been lost with its process
-        copies = [loop.create_task(self._copy(backend, attempt, replica)) for replica in todo]
+        # Asked for first: it may take longer than what is to be copied stays.
+        ends = await asyncio.gather(*(self._end(attempt, replica) for replica in todo))
+        known = [(replica, end) for replica, end in zip(todo, ends, strict=True) if end is not None]
+        copies = [loop.create_task(self._copy(backend, attempt, replica, end)) for replica, end in known]
         if copies and not attempt.final:
             await asyncio.sleep(0.05)  # let the readers open the log before it is removed
         try:
@@ -51,11 +54,17 @@ class LogArchive:
             if self._copied == before:
                 return
 
-    async def _copy(self, backend: Backend, attempt: Attempt, replica: str) -> None:
-        """Add what the store does not have yet: a copy that was cut short goes on where it stopped."""
-        at, stored = 0, 0
-        end = await asyncio.to_thread(self.logs.end, attempt.id, replica)
-        whole = not end
+    async def _end(self, attempt: Attempt, replica: str) -> int | None:
+        """How much the store has already; None while it cannot be asked, which holds nothing up."""
+        try:
+            return await asyncio.to_thread(self.logs.end, attempt.id, replica)
+        except Exception:
+            log.exception("Log of %s %s could not be kept", attempt.id, replica)
+            return None
+
+    async def _copy(self, backend: Backend, attempt: Attempt, replica: str, end: int) -> None:
+        """Add what the store does not have yet, from `end` on: a copy that was cut short goes on where it stopped."""
+        at, stored, whole = 0, 0, not end
         try:
             async for piece in pieces(backend.logs(attempt.handle, replica, follow=True)):
                 fresh = piece[max(0, end - at) :]
