@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from atelier_sdk import AtelierError
+from atelier_sdk import AtelierError, Client
 from atelier_sdk.services import DeploymentFailed
 from tests.atelier_hub.serving.platform import ANSWERER, Platform, answerer, new_name
 
@@ -136,6 +137,23 @@ def test_the_same_deployment_twice_is_one(platform: Platform) -> None:
         first = services.deploy("kim", answerer(name), idempotency_key="once")
         again = services.deploy("kim", answerer(name), idempotency_key="once")
         assert (first.id, first.newest) == (again.id, again.newest) == (first.id, 1)
+    finally:
+        platform.remove(name)
+
+
+def test_the_same_deployment_at_the_same_time_is_one(platform: Platform) -> None:
+    """As when a call is repeated while the first one still looks into a large model."""
+    name, clients = new_name(), [platform.plane.client("kim") for _ in range(6)]
+
+    def deploy(client: Client) -> tuple[str, int]:
+        found = client.services.deploy("kim", answerer(name), idempotency_key=key)
+        return found.id, found.newest
+
+    try:
+        with ThreadPoolExecutor(6) as pool:
+            for number in (1, 2, 3):
+                key = f"at-once-{number}"
+                assert {newest for _, newest in pool.map(deploy, clients)} == {number}
     finally:
         platform.remove(name)
 

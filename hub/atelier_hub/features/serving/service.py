@@ -90,6 +90,10 @@ def deploy(parts: Parts, access: Access, project: str, new: NewDeployment) -> Se
     try:
         return _store(parts, access, project, backend, revision)
     except IntegrityError:
+        with parts.db.read() as session:
+            known = _by_key(session, project, definition.name, new.key)
+            if known is not None:
+                return views.show(session, parts.settings, known)
         raise Conflict(
             f"Something else was deployed to {definition.name!r} at the same moment.",
             code="busy",
@@ -105,6 +109,8 @@ def _store(parts: Parts, access: Access, project: str, backend: str, revision: R
     definition = Definition.model_validate(revision.definition)
     with parts.db.write() as session:
         row = store.find_service(session, project, definition.name, lock=True)
+        if _by_key(session, project, definition.name, revision.idempotency_key) is not None and row is not None:
+            return views.show(session, parts.settings, row)  # the same call came twice, and the other was quicker
         if row is None:
             row = _new_service(session, access, project, definition.name, backend)
         elif row.wanted == "delete":
