@@ -106,6 +106,7 @@ class FeedSocket(OwnerOnly, WebSocketMixin, WebSocketHandler, JupyterHandler):
             while True:
                 changed = self._relay.changed
                 await self._tell_state()
+                await self._tell_restored()
                 if self._started.is_set() and self._after is not None:
                     await self._tell_events()
                 await self._wait(changed)
@@ -145,6 +146,13 @@ class FeedSocket(OwnerOnly, WebSocketMixin, WebSocketHandler, JupyterHandler):
             await self._send({"type": "hello", "last": relay.last})
 
     _restored = 0
+
+    async def _tell_restored(self) -> None:
+        """A tab that knows events which the platform does not, as it was restored from a backup, begins anew."""
+        last = self._relay.last
+        if self._greeted is not None and self._relay.live and last is not None and (self._after or 0) > last:
+            self._after = last
+            await self._send({"type": "hello", "last": last})
 
     async def _tell_events(self) -> None:
         assert self._after is not None

@@ -389,5 +389,17 @@ async def test_a_platform_restored_from_a_backup_begins_anew(
         plane.stop()
 
 
+async def test_a_tab_that_comes_back_from_before_a_restore_begins_anew(
+    notebook: Notebook, tokens: dict[str, str], platform: Client
+) -> None:
+    """It knows events that the platform has never heard of, and its connection is a new one."""
+    async with notebook.feed(tokens["owner"]) as tab:
+        last = await tab.start(10**9)
+        assert (await tab.next("hello"))["last"] >= last
+        make_events(platform, 2, "B")
+        assert await collect(tab, 2) == sorted(ids(tab)) and ids(tab)[0] > last
+        assert not await tab.quiet(0.5)
+
+
 def test_the_guest_hears_nothing(bob: httpx.Client) -> None:
     assert bob.get("/feed").status_code == 403
