@@ -93,7 +93,7 @@ class Command:
         while True:
             left = 3600.0 if deadline is None else deadline - time.monotonic()
             if left <= 0:
-                return signal.SIGALRM
+                return signal.SIGCHLD if self._ended() else signal.SIGALRM
             if self.tend:
                 self.tend()
                 left = min(left, _TEND_SECONDS)

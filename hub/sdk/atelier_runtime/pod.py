@@ -96,6 +96,8 @@ def _run_once(spec: ShimSpec, root: str) -> int:
         _share(spec.path("outputs"))
         _share(spec.path("results"))
         _write(root, "exit.json", ended)
+        # Not before: what was done must be known, however the pod ends.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
     stored = _wait_stored(root)
     _leave_last_words(ended, stored)
     return _exit_code(ended, stored)
@@ -154,7 +156,6 @@ def _run(spec: ShimSpec, root: str) -> Outcome:
         print(failure.message, file=sys.stderr)
     if spec.stores and not result.reason:
         gather_results(spec, started)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
     result.started_at, result.ended_at = started, time.time()
     return result
 
