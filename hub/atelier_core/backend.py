@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -77,6 +77,9 @@ class Backend(ABC):
 
         When this returns, no process of the workload survives. Logs that are not archived are gone with it.
         """
+
+    def expect(self, handles: Collection[Handle]) -> None:  # noqa: B027  # optional
+        """These were started before, perhaps by a process that is no more: `list` and `watch` must find them."""
 
     @abstractmethod
     async def list(self) -> list[Observation]:

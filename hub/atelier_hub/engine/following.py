@@ -94,6 +94,7 @@ class Follower:
         """Compare the truth with the rows. Only what was handed over before looking can be missed."""
         handed = frozenset(self._spectator.handed_over())
         attempts = await self._rows()
+        self._backend.expect([attempt.handle for attempt in attempts])
         found = {seen.workload: seen for seen in await self._backend.list()}
         for attempt in attempts:
             if attempt.id in found:

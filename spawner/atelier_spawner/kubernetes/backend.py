@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -112,6 +112,12 @@ class KubernetesBackend(Backend, Endpoints, Exec, Capacity, Usage):
                 self._metrics.forget(namespace)
         except ApiError as error:
             raise explain(error, f"stop {handle.workload}") from error
+
+    def expect(self, handles: Collection[Handle]) -> None:
+        """Without the right to look at the whole cluster only their handles say in which namespaces they are."""
+        for handle in handles:
+            if namespace := handle.data.get("namespace"):
+                self._note(namespace)
 
     async def list(self) -> Observations:
         """One list per scope and kind; Jobs and Deployments count while they have no pod yet."""

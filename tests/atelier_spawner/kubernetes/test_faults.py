@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Collection
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,6 +17,8 @@ import pytest
 from atelier_core.errors import BackendUnavailable
 from atelier_core.states import Cause, Reason, State, cause_of
 from atelier_core.workload import Observation, Role, Topology, WorkloadSpec
+from atelier_hub.engine.following import Follower
+from atelier_hub.engine.store import Attempt, NewAttempt, draft_attempt
 from atelier_spawner.kubernetes.api import Api, ApiError, Object
 from atelier_spawner.kubernetes.backend import KubernetesBackend
 from atelier_spawner.kubernetes.starting import Starter
@@ -256,6 +259,50 @@ async def test_a_start_that_is_cut_short_is_finished_or_cleaned_up(rig: Rig, mad
     await after.stop(rig.handles[-1].model_copy(update={"workload": second.id}), 1)
     left = rig.cluster.get("secrets,services,jobs,pods", "-n", rig.namespace, "-l", f"atelier.dev/workload={second.id}")
     assert left["items"] == []
+
+
+class Narrow(KubernetesBackend):
+    """One that may look at pods only in namespaces that it knows."""
+
+    async def open(self) -> None:
+        await super().open()
+        self._whole_cluster = False
+
+
+class Witness:
+    """Hears what a follower says."""
+
+    def __init__(self) -> None:
+        self.told: list[Observation] = []
+
+    def saw(self, seen: Observation) -> None:
+        self.told.append(seen)
+
+    def wake(self, attempts: Collection[str]) -> None:
+        """Nothing to do."""
+
+    def handed_over(self) -> Collection[str]:
+        return ()
+
+
+async def test_what_runs_where_nobody_said_is_found_after_a_restart(rig: Rig) -> None:
+    """It was once taken for gone, ended, and begun again."""
+    spec = marking(rig, "sleep 600")
+    before = await rig.open(Narrow)
+    handle = await rig.start(before, spec)
+    await marked(rig, f"{spec.id}-main-0")
+    after, witness = await rig.open(Narrow), Witness()
+    row = replace(
+        draft_attempt(NewAttempt(spec.id, rig.project, "step", "r1", "step", 1, "rig")),
+        state=State.RUNNING,
+        handle=handle,
+    )
+
+    async def rows() -> list[Attempt]:
+        return [row]
+
+    await Follower("rig", after, witness, rows)._resync()
+    assert [(seen.workload, seen.state) for seen in witness.told] == [(spec.id, State.RUNNING)]
 
 
 async def test_running_is_seen_by_a_back_end_that_was_opened_later(rig: Rig) -> None:

@@ -73,6 +73,7 @@ export class RunModel implements IDisposable {
   dispose(): void {
     this._isDisposed = true;
     this.batch.clear();
+    this.missed.clear();
     this.atelier.feed.event.disconnect(this.heard, this);
     this.atelier.feed.begun.disconnect(this.load, this);
     Signal.clearData(this);
