@@ -92,6 +92,34 @@ def pods() -> Any:
         pod.close()
 
 
+# The step's own container, which is asked to end as soon as its command has ended.
+ASKED_TO_END = """
+import os, signal, sys
+from atelier_runtime import pod
+share = pod._share
+def asked(path):
+    os.kill(os.getpid(), signal.SIGTERM)
+    share(path)
+pod._share = asked
+sys.exit(pod.main("", sys.argv[1]))
+"""
+
+
+def test_what_was_done_counts_when_the_pod_is_asked_to_end_right_after(
+    api: AttemptApi, tmp_path: Path, pods: Any
+) -> None:
+    pod = pods(api, tmp_path, "print('done')")
+    assert pod.init() == 0
+    sidecar = pod.sidecar()
+    words = [sys.executable, "-c", ASKED_TO_END, str(pod.root)]
+    asked = subprocess.run(words, env=pod.env, timeout=60, check=False, stdout=subprocess.DEVNULL)
+    assert asked.returncode == 128 + signal.SIGTERM
+    sidecar.send_signal(signal.SIGTERM)
+    assert sidecar.wait(30) == 0
+    (report,) = pod.state.finished
+    assert (report["exit_code"], report["reason"]) == (0, "")
+
+
 def test_runs_stores_and_reports(api: AttemptApi, tmp_path: Path, pods: Any) -> None:
     source = """
 import json, os
