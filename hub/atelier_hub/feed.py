@@ -237,7 +237,6 @@ class Visitor:
                 return
             events = feed.tail_after(self.after)
             if events is None:
-                await self._look_up()
                 events = await asyncio.to_thread(self._from_database)
             for event in events:
                 if event.subject_kind in {"member", "project"}:
@@ -256,8 +255,10 @@ class Visitor:
         return self.projects is None or event.project in self.projects
 
     def _from_database(self) -> list[Event]:
-        wanted = {self._project} if self._project else self.projects
+        """What is next in the log, and what may be seen of it, at one moment."""
         with self._context.db.read() as session:
+            self.projects = self._visible(session)
+            wanted = {self._project} if self._project else self.projects
             newest = last_id(session)
             events = read_after(session, self.after, wanted)
         if len(events) < BATCH:
@@ -265,13 +266,14 @@ class Visitor:
         return events
 
     async def _look_up(self) -> None:
-        self.projects = await asyncio.to_thread(self._visible)
+        self.projects = await asyncio.to_thread(self._visible_now)
 
-    def _visible(self) -> set[str] | None:
-        if self._actor.admin:
-            return None
+    def _visible_now(self) -> set[str] | None:
         with self._context.db.read() as session:
-            return set(self._context.auth.roles.roles(session, self._actor))
+            return self._visible(session)
+
+    def _visible(self, session: Session) -> set[str] | None:
+        return None if self._actor.admin else set(self._context.auth.roles.roles(session, self._actor))
 
     async def _still_welcome(self) -> bool:
         """Ask again who the token belongs to from time to time: tokens are revoked, groups change."""
