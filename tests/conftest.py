@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import signal
+import ssl
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +19,9 @@ __all__ = ["cluster"]
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as of a shell's background job; children would inherit that
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# To read whom the machine trusts takes 20 ms, and tests ask servers on this machine thousands of times, without TLS.
+ssl.create_default_context = functools.cache(ssl.create_default_context)
 
 # Begun first when several processes run the tests, so that none of them is left with a long one at the end.
 _LONGEST = (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import tarfile
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,6 +16,7 @@ from atelier_sdk.errors import Unreachable
 from atelier_sdk.models import Artifact, Run
 from atelier_sdk.registry import ModelVersion
 from atelier_sdk.services import Service
+from atelier_sdk.tars import tarfile
 
 NAME = "digits"
 MLFLOW_SECONDS = 600.0

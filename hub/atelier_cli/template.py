@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tarfile
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,6 +16,7 @@ from atelier_core.errors import AtelierError, Invalid, NotFound
 from atelier_core.template import Catalog, Template
 from atelier_sdk import Client
 from atelier_sdk.models import Artifact
+from atelier_sdk.tars import tarfile
 from atelier_templates import demos
 from atelier_templates.loader import Library, load
 

@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import subprocess
-import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +19,7 @@ from atelier_core.pipeline.compile import RunContext, compile
 from atelier_core.pipeline.document import parse
 from atelier_core.pipeline.plan import Plan, StepPlan
 from atelier_core.template import op_id
+from atelier_sdk.tars import tarfile
 from atelier_templates.images import load_images
 from atelier_templates.loader import Library
 from tests.atelier_core.documents import node, pipeline

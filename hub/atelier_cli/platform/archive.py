@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import sqlite3
-import tarfile
 import tempfile
 import time
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from atelier_cli.platform import child
 from atelier_cli.platform.layout import Layout
 from atelier_cli.platform.processes import SUPERVISOR
 from atelier_core.errors import Conflict, Invalid, StorageFull
+from atelier_sdk.tars import tarfile
 
 MANIFEST = "atelier-backup.json"
 FORMAT = 1
@@ -173,7 +173,7 @@ def _read(source: Path, target: Path) -> int:
             links = {member.name for member in members if member.issym()}
             for member in members:
                 _check_place(member, links)
-            tar.extractall(target, numeric_owner=True, filter="fully_trusted")  # noqa: S202 - checked above
+            tar.extractall(target, numeric_owner=True, filter="fully_trusted")
     except FileNotFoundError:
         raise Invalid(f"There is no file {source}.") from None
     except tarfile.TarError as error:

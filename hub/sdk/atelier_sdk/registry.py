@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tarfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -15,6 +14,7 @@ from atelier_sdk.datasets import Datasets, Progress, local_files
 from atelier_sdk.errors import AtelierError
 from atelier_sdk.models import Answer
 from atelier_sdk.resources import Resource, path_of
+from atelier_sdk.tars import tarfile
 
 _LOOK_SECONDS = 0.5
 _NOT_YET = ("no_model", "no_version", "no_alias")
