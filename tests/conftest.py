@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import functools
 import signal
-import ssl
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from httpx._transports import default as httpx_transport
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.harness.cluster.fixtures import cluster
@@ -21,7 +21,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as of a shell's backgro
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # To read whom the machine trusts takes 20 ms, and tests ask servers on this machine thousands of times, without TLS.
-ssl.create_default_context = functools.cache(ssl.create_default_context)
+httpx_transport.create_ssl_context = functools.cache(httpx_transport.create_ssl_context)
 
 # Begun first when several processes run the tests, so that none of them is left with a long one at the end.
 _LONGEST = (

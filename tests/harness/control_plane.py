@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import httpx
 
 from atelier_sdk import Client
+from tests.harness.forks import Forked
 from tests.harness.hub import TestHub
 from tests.harness.ports import free_port
 
@@ -22,7 +22,7 @@ START_SECONDS = 150
 
 
 class ControlPlane:
-    """`python -m atelier_hub` on a data folder; all that it is told stands in its configuration file."""
+    """One on a data folder; all that it is told stands in its configuration file."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class ControlPlane:
         self.port = free_port()
         self.db_url = db_url or f"sqlite:///{folder}/data/atelier.sqlite"
         self.url = f"http://127.0.0.1:{self.port}/services/atelier"
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Forked | None = None
         folder.mkdir(parents=True, exist_ok=True)
         settings = {
             "port": self.port,
@@ -60,9 +60,8 @@ class ControlPlane:
 
     def start(self) -> None:
         """Start it (again) and wait until it answers."""
-        with (self.folder / "control-plane.log").open("ab") as log:
-            command = [sys.executable, "-m", "atelier_hub", "--config", str(self.folder / "control-plane.py")]
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        arguments = ["--config", str(self.folder / "control-plane.py")]
+        self.process = Forked(arguments, self.folder / "control-plane.log")
         until = time.monotonic() + START_SECONDS
         while time.monotonic() < until and self.process.poll() is None:
             try:

@@ -120,7 +120,9 @@ async def test_result_files_at_the_root_work(rig: Rig) -> None:
 
 async def test_the_step_sees_neither_token_nor_service_account(rig: Rig) -> None:
     backend = await rig.open()
-    command = "ls /atelier/shim /var/run/secrets 2>&1; grep -r token- /atelier/work /proc/self/environ; id -G; touch /x"
+    command = (
+        "ls /atelier/shim /var/run/secrets 2>&1; grep -rs token- /atelier/work /proc/self/environ; id -G; touch /x"
+    )
     spec = rig.spec(*SHELL, f"{command}; exit 0")
     handle = await rig.start(backend, spec)
     await final(backend, spec.id)

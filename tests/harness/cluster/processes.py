@@ -115,7 +115,9 @@ def start(name: str) -> None:
         return
     RUN.mkdir(parents=True, exist_ok=True)
     LOGS.mkdir(parents=True, exist_ok=True)
-    environment = dict(os.environ, PATH=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin", ATELIER_CLUSTER_HOME=str(HOME))
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+    # Programs in Go collect garbage four times less often: here memory is cheaper than the processor.
+    environment = dict(os.environ, PATH=path, ATELIER_CLUSTER_HOME=str(HOME), GOGC="400")
     with (LOGS / f"{name}.log").open("ab") as log:
         child = subprocess.Popen(
             command(name), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
