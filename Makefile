@@ -20,9 +20,9 @@ LARGE_PAGES := $(shell grep -qsE '\[(always|madvise)\]' /sys/kernel/mm/transpare
   echo PYTHONMALLOC=malloc GLIBC_TUNABLES=glibc.malloc.hugetlb=1)
 PYTEST := $(LARGE_PAGES) $(BIN)/python -m pytest $(PYTEST_ARGS)
 PROCESSES ?= 2
-PARALLEL := -n $(PROCESSES) --dist loadscope --no-loadscope-reorder
+BY_FOLDER := --dist loadscope --no-loadscope-reorder
 
-.PHONY: help up down venv wheel test lint test-cluster test-heavy cluster-up cluster-down bench lock clean
+.PHONY: help up down venv wheel test lint test-cluster test-together test-alone cluster-for-tests test-heavy cluster-up cluster-down bench lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -92,14 +92,21 @@ lint: $(READY) ## ruff and mypy (import contracts are in tests/test_architecture
 
 test: lint ## everything that needs neither root nor a cluster
 	@$(BIN)/python -m tests.harness.apt
-	$(PYTEST) $(PARALLEL) -m "not cluster and not root and not heavy"
+	$(PYTEST) -n $(PROCESSES) $(BY_FOLDER) -m "not cluster and not root and not heavy"
 
-test-cluster: $(READY) ## as root: start a Kubernetes and run what needs it, and what needs root
+test-cluster: test-together test-alone ## as root: start a Kubernetes and run what needs it, and what needs root
+
+# Pods wait more than they compute: one process of tests more.
+test-together: cluster-for-tests
+	@$(PYTEST) -n $$(($(PROCESSES) + 1)) $(BY_FOLDER) -m "(cluster or root) and not alone and not heavy"
+
+test-alone: cluster-for-tests
+	@$(PYTEST) -m "alone"
+
+cluster-for-tests: $(READY)
 	@if [ "$$(id -u)" != 0 ]; then echo "make test-cluster needs root: it starts containers and other people's processes." >&2; exit 1; fi
 	$(BIN)/python -m tests.harness.apt
 	if [ -z "$${ATELIER_TEST_KUBECONFIG:-}" ]; then $(BIN)/python -m tests.harness.cluster up --clean; fi
-	$(PYTEST) $(PARALLEL) -m "(cluster or root) and not alone and not heavy"
-	$(PYTEST) -m "alone"
 
 test-heavy: $(READY) ## PyTorch and TensorFlow: gigabytes of downloads
 	@$(PYTEST) -m heavy
