@@ -11,12 +11,12 @@ from tempfile import TemporaryDirectory
 from atelier_cli.service import show_progress
 from atelier_cli.session import Session
 from atelier_core.names import slug
+from atelier_runtime.archive import unpack
 from atelier_sdk import Client
 from atelier_sdk.errors import Unreachable
 from atelier_sdk.models import Artifact, Run
 from atelier_sdk.registry import ModelVersion
 from atelier_sdk.services import Service
-from atelier_sdk.tars import tarfile
 
 NAME = "digits"
 MLFLOW_SECONDS = 600.0
@@ -93,8 +93,8 @@ def _one_digit(session: Session, rows: Artifact) -> tuple[list[str], list[float]
     """Names and values of the features of the first row that the model has not seen, and its label."""
     with TemporaryDirectory() as name:
         file = session.client.artifacts.download(session.project, rows.id, Path(name) / "rows.tar")
-        with tarfile.open(file) as archive:
-            archive.extractall(name, filter="data")
+        with file.open("rb") as packed:
+            unpack(packed, name)
         table = next(Path(name).rglob("data.csv"))
         label = json.loads(table.with_name("dataset.json").read_text("utf-8"))["label"]
         with table.open(encoding="utf-8", newline="") as lines:

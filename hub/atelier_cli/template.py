@@ -14,9 +14,9 @@ from atelier_cli.session import Session, command_options
 from atelier_cli.watching import watch
 from atelier_core.errors import AtelierError, Invalid, NotFound
 from atelier_core.template import Catalog, Template
+from atelier_runtime.archive import unpack
 from atelier_sdk import Client
 from atelier_sdk.models import Artifact
-from atelier_sdk.tars import tarfile
 from atelier_templates import demos
 from atelier_templates.loader import Library, load
 
@@ -106,8 +106,9 @@ def download(client: Client, project: str, artifact: Artifact, target: Path) -> 
         return
     packed = target.with_name(f".{target.name}.tar")
     client.artifacts.download(project, artifact.id, packed)
-    with tarfile.open(packed) as archive:
-        archive.extractall(target, filter="data")  # nothing outside the folder, no devices, no owners
+    target.mkdir(parents=True, exist_ok=True)
+    with packed.open("rb") as stream:
+        unpack(stream, str(target))
     packed.unlink()
 
 

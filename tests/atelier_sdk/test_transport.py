@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 import socket
+import tarfile
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import islice
+from pathlib import Path
 
 import pytest
 
@@ -215,3 +218,17 @@ def test_a_stream_that_is_refused_is_not_tried_again(server: Server, client: Cli
     with pytest.raises(AtelierError, match="No such run"):
         list(client.steps.logs("p", "r", "s"))
     assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize("name", ["../away", "/away", "link"])
+def test_a_model_stays_in_its_folder(server: Server, client: Client, tmp_path: Path, name: str) -> None:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        member = tarfile.TarInfo(name)
+        if name == "link":
+            member.type, member.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        tar.addfile(member)
+    server.answers = [says(packed.getvalue())]
+    with pytest.raises(AtelierError, match="neither a file nor a folder"):
+        client.models.download("ada", "digits", 1, tmp_path / "model")
+    assert list(tmp_path.rglob("*")) == [tmp_path / "model"]

@@ -19,7 +19,7 @@ from atelier_core.pipeline.compile import RunContext, compile
 from atelier_core.pipeline.document import parse
 from atelier_core.pipeline.plan import Plan, StepPlan
 from atelier_core.template import op_id
-from atelier_sdk.tars import tarfile
+from atelier_runtime.archive import unpack
 from atelier_templates.images import load_images
 from atelier_templates.loader import Library
 from tests.atelier_core.documents import node, pipeline
@@ -122,8 +122,7 @@ class PlanRunner:
         archives = {self.library.digest(key): self.library.archive(key).data for key in self.library.keys}
         for code in step.code:
             if code.digest in archives:
-                with tarfile.open(fileobj=io.BytesIO(archives[code.digest])) as archive:
-                    archive.extractall(folder / code.path, filter="data")
+                unpack(io.BytesIO(archives[code.digest]), str(folder / code.path))
             elif self.project:
                 shutil.copytree(self.project, folder / code.path, dirs_exist_ok=True)
 

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import sqlite3
+import tarfile
 import tempfile
 import time
 from collections.abc import Iterator
@@ -18,7 +19,6 @@ from atelier_cli.platform import child
 from atelier_cli.platform.layout import Layout
 from atelier_cli.platform.processes import SUPERVISOR
 from atelier_core.errors import Conflict, Invalid, StorageFull
-from atelier_sdk.tars import tarfile
 
 MANIFEST = "atelier-backup.json"
 FORMAT = 1
@@ -173,7 +173,8 @@ def _read(source: Path, target: Path) -> int:
             links = {member.name for member in members if member.issym()}
             for member in members:
                 _check_place(member, links)
-            tar.extractall(target, numeric_owner=True, filter="fully_trusted")
+            tar.extraction_filter = lambda member, _path: member  # Debian 12's Python has no filters' names yet
+            tar.extractall(target, numeric_owner=True)  # noqa: S202 - checked above
     except FileNotFoundError:
         raise Invalid(f"There is no file {source}.") from None
     except tarfile.TarError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tarfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -14,7 +15,6 @@ from atelier_sdk.datasets import Datasets, Progress, local_files
 from atelier_sdk.errors import AtelierError
 from atelier_sdk.models import Answer
 from atelier_sdk.resources import Resource, path_of
-from atelier_sdk.tars import tarfile
 
 _LOOK_SECONDS = 0.5
 _NOT_YET = ("no_model", "no_version", "no_alias")
@@ -174,7 +174,7 @@ class Models(Resource):
             source = cast(Any, _Pieces(stream.iter_bytes()))
             try:
                 with tarfile.open(fileobj=source, mode="r|") as tar:
-                    tar.extractall(target, filter="data")
+                    _unpack(tar, target.resolve())
             except tarfile.TarError as error:
                 message = f"The model was not received whole: {error}."
                 raise AtelierError(message, code="cut_short", hint="Try again with an empty folder.") from None
@@ -188,6 +188,15 @@ class Models(Resource):
     @staticmethod
     def _place(project: str, name: str, which: int | str) -> str:
         return path_of("projects", project, "models", name, "versions", str(which))
+
+
+def _unpack(tar: tarfile.TarFile, target: Path) -> None:
+    """Files and folders below `target`, without their owners."""
+    tar.extraction_filter = getattr(tarfile, "data_filter", None)  # Debian 12's Python has no filters yet
+    for member in tar:
+        if not (member.isreg() or member.isdir()) or not (target / member.name).resolve().is_relative_to(target):
+            raise tarfile.TarError(f"{member.name!r} is neither a file nor a folder below this one")
+        tar.extract(member, target)
 
 
 class _Pieces:
