@@ -15,15 +15,18 @@ import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
 from sqlalchemy import String, inspect, select, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from atelier_core.errors import Conflict
+from atelier_core.errors import BackendUnavailable, Conflict
 from atelier_core.states import Reason, State
 from atelier_hub import leases
 from atelier_hub.db import Database, Driven, UtcDateTime, emit, move
 from atelier_hub.db.events import CounterRow, EventRow
 from atelier_hub.db.migrate import DatabaseTooNew, config, migrate
 from atelier_hub.db.session import _use_wal
+from atelier_hub.http.errors import public_error
+from tests.harness.postgres import Postgres
 
 
 class _Own(DeclarativeBase):
@@ -279,3 +282,16 @@ def test_a_database_from_the_future_is_left_alone(db: Database) -> None:
         session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(DatabaseTooNew, match="newer version"):
         migrate(db)
+
+
+def test_a_transaction_that_the_server_ended_is_tried_again(postgres: Postgres) -> None:
+    """As when the control plane was paused inside it; a step that was told of a bug failed, and was done twice."""
+
+    def pause(db: Database) -> None:
+        with db.read() as session:
+            session.execute(text("SET LOCAL idle_in_transaction_session_timeout = '50ms'"))
+            time.sleep(1)
+
+    with closing(Database(postgres.database())) as db, pytest.raises(DBAPIError) as ended:
+        pause(db)
+    assert isinstance(public_error(ended.value), BackendUnavailable)

@@ -75,7 +75,9 @@ def public_error(error: BaseException) -> errors.AtelierError | None:
         return errors.Conflict("It exists already, or something else still refers to it.", hint="Reload and try again.")
     if isinstance(error, DataError):
         return errors.Invalid("A value holds characters or numbers that cannot be stored.", code="bad_value")
-    if isinstance(error, OperationalError | PoolTimeout):
+    # The server ends connections with errors of other kinds, too, as when this process was paused inside a transaction.
+    ended = isinstance(error, DBAPIError) and error.connection_invalidated
+    if ended or isinstance(error, OperationalError | PoolTimeout):
         return errors.BackendUnavailable(
             "The database cannot be reached now; nothing was changed.", hint="Try again in a moment."
         )
