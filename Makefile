@@ -96,9 +96,8 @@ test: lint ## everything that needs neither root nor a cluster
 
 test-cluster: test-together test-alone ## as root: start a Kubernetes and run what needs it, and what needs root
 
-# Pods wait more than they compute: one process of tests more.
 test-together: cluster-for-tests
-	@$(PYTEST) -n $$(($(PROCESSES) + 1)) $(BY_FOLDER) -m "(cluster or root) and not alone and not heavy"
+	@$(PYTEST) -n $(PROCESSES) $(BY_FOLDER) -m "(cluster or root) and not alone and not heavy"
 
 test-alone: cluster-for-tests
 	@$(PYTEST) -m "alone"
