@@ -122,7 +122,7 @@ class PlanRunner:
         archives = {self.library.digest(key): self.library.archive(key).data for key in self.library.keys}
         for code in step.code:
             if code.digest in archives:
-                unpack(io.BytesIO(archives[code.digest]), str(folder / code.path))
+                unpack(io.BytesIO(archives[code.digest]), str(folder / code.path), "r|*")
             elif self.project:
                 shutil.copytree(self.project, folder / code.path, dirs_exist_ok=True)
 
