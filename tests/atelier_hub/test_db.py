@@ -284,7 +284,7 @@ def test_a_database_from_the_future_is_left_alone(db: Database) -> None:
         migrate(db)
 
 
-def test_a_transaction_that_the_server_ended_is_tried_again(postgres: Postgres) -> None:
+def test_a_transaction_that_the_server_ended_is_no_bug(postgres: Postgres) -> None:
     """As when the control plane was paused inside it; a step that was told of a bug failed, and was done twice."""
 
     def pause(db: Database) -> None:

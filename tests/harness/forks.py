@@ -31,7 +31,7 @@ class Forked:
 
     def __init__(self, arguments: Sequence[str], log: Path) -> None:
         request = {"arguments": list(arguments), "env": dict(os.environ), "folder": os.getcwd()}
-        self._end, theirs = socket.socketpair()
+        self._end, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)  # pid and status stay apart
         with theirs, log.open("ab") as output:
             socket.send_fds(_server(), [json.dumps(request).encode()], [theirs.fileno(), output.fileno()])
         self.pid = int(self._end.recv(64))
@@ -102,7 +102,7 @@ def _serve(requests: socket.socket) -> None:
 
 
 def _tell(asked: socket.socket, number: int) -> None:
-    with contextlib.suppress(BrokenPipeError):  # nobody may want to know
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # nobody may want to know
         asked.send(str(number).encode())
 
 
