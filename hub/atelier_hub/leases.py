@@ -39,7 +39,10 @@ class Lease:
 
 
 def acquire(session: Session, name: str, holder: str, seconds: float) -> Lease | None:
-    """Take the lease if it is free or expired, or keep it if `holder` has it; none if another holds it."""
+    """Take the lease if it is free or expired, or keep it if `holder` has it; none if another holds or takes it.
+
+    It waits for nobody: a process that was paused inside a transaction keeps its locks for a while.
+    """
     dialect = session.get_bind().dialect.name
     insert = sqlite_insert if dialect == "sqlite" else postgres_insert
     session.execute(insert(LeaseRow).values(name=name, holder="", fence=0, expires_at=0.0).on_conflict_do_nothing())
@@ -47,9 +50,9 @@ def acquire(session: Session, name: str, holder: str, seconds: float) -> Lease |
     row = session.execute(
         select(LeaseRow.holder, LeaseRow.fence, (LeaseRow.expires_at > clock).label("valid"))
         .where(LeaseRow.name == name)
-        .with_for_update()
-    ).one()
-    if row.valid and row.holder not in {holder, ""}:
+        .with_for_update(skip_locked=True)
+    ).first()
+    if row is None or (row.valid and row.holder not in {holder, ""}):
         return None
     fence = row.fence if row.valid and row.holder == holder else row.fence + 1
     session.execute(
@@ -82,8 +85,15 @@ def release(session: Session, lease: Lease) -> None:
 
 
 def holds(session: Session, lease: Lease) -> None:
-    """Raise `Conflict` unless the lease is still held; until this transaction ends nobody else can take it."""
-    statement = select(LeaseRow.name).where(*_mine(lease), LeaseRow.expires_at > _clock(session)).with_for_update()
+    """Raise `Conflict` unless the lease is still held; until this transaction ends nobody else can take it.
+
+    Transactions of the holder share it and do not wait for each other, nor for `renew`.
+    """
+    statement = (
+        select(LeaseRow.name)
+        .where(*_mine(lease), LeaseRow.expires_at > _clock(session))
+        .with_for_update(read=True, key_share=True)
+    )
     if session.execute(statement).first() is None:
         raise Conflict(f"The lease {lease.name!r} was lost; another replica goes on.", code="lease_lost")
 

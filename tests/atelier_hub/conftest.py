@@ -48,6 +48,16 @@ def db(empty_db: Database) -> Database:
     return empty_db
 
 
+@pytest.fixture
+def postgres_db(new_url: Callable[[str], str]) -> Iterator[Database]:
+    """PostgreSQL, the only database that several replicas share."""
+    features.import_tables()
+    database = Database(new_url("postgres"))
+    migrate(database)
+    yield database
+    database.close()
+
+
 @pytest.fixture(scope="session", params=DATABASES)
 def server(
     request: pytest.FixtureRequest,

@@ -6,7 +6,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from atelier_core.errors import BackendUnavailable, Conflict
 from atelier_core.states import Reason, State
 from atelier_hub import leases
 from atelier_hub.db import Database, Driven, UtcDateTime, emit, move
-from atelier_hub.db.events import CounterRow, EventRow
+from atelier_hub.db.events import CounterRow, EventRow, write_pending
 from atelier_hub.db.migrate import DatabaseTooNew, config, migrate
 from atelier_hub.db.session import _use_wal
 from atelier_hub.http.errors import public_error
@@ -228,6 +228,70 @@ def test_renew_and_release(db: Database) -> None:
         leases.holds(session, lease)
         leases.release(session, lease)
         assert leases.acquire(session, "engine", "b", 30) is not None
+
+
+def test_the_holders_transactions_do_not_wait_for_each_other(postgres_db: Database) -> None:
+    """Else those of a process that was paused would be ended one after another before the lease is free."""
+    with postgres_db.write() as session:
+        lease = leases.acquire(session, "engine", "a", 30)
+    assert lease is not None
+
+    def hold_and_renew() -> None:
+        with postgres_db.write() as session:
+            session.execute(text("SET LOCAL lock_timeout = '1s'"))
+            leases.holds(session, lease)
+            assert leases.renew(session, lease, 0.1)
+
+    def acquire() -> leases.Lease | None:
+        with postgres_db.write() as session:
+            return leases.acquire(session, "engine", "b", 30)
+
+    taken: list[leases.Lease | None] = []
+    with postgres_db.write() as session:
+        leases.holds(session, lease)
+        _together(hold_and_renew)
+        time.sleep(0.2)
+        _together(lambda: taken.append(acquire()))
+    assert taken == [None], "its time ran out, but a change is being committed"
+    assert acquire() is not None
+
+
+def test_what_a_paused_process_began_does_not_end_one_after_another(
+    postgres_db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("atelier_hub.db.session.IDLE_SECONDS", 2)
+    monkeypatch.setattr("atelier_hub.db.session.LOCK_SECONDS", 3)
+    goes_on = threading.Event()
+
+    def begin() -> None:
+        with suppress(DBAPIError), paused.write() as session:
+            emit(session, "thing.made", subject="paused")
+            write_pending(session)
+            goes_on.wait(60)
+            session.execute(select(1))
+
+    with closing(Database(postgres_db.url.render_as_string(hide_password=False))) as paused:
+        threads = [threading.Thread(target=begin) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        while _waiting_for_locks(postgres_db) < len(threads) - 1:
+            time.sleep(0.01)
+        began = time.monotonic()
+        with postgres_db.write() as session:
+            session.execute(text("SET LOCAL lock_timeout = 0"))
+            emit(session, "thing.made", subject="other")
+        waited = time.monotonic() - began
+        goes_on.set()
+        for thread in threads:
+            thread.join(60)
+    assert [event.subject for event in _events(postgres_db)] == ["other"]
+    assert waited < 9, "one after another would be six times two seconds"
+
+
+def _waiting_for_locks(db: Database) -> int:
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with db.read() as session:
+        return session.scalar(text(waiting)) or 0
 
 
 def test_there_is_one_head() -> None:

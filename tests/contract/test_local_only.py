@@ -50,6 +50,17 @@ async def test_a_slot_is_free_when_the_command_ends(engine: Engine) -> None:
     assert (await backend.capacity())["cpu"]["free"] == 8  # type: ignore[attr-defined]
 
 
+async def test_what_another_process_ended_is_not_counted_after_an_interval(engine: Engine) -> None:
+    engine.needs("slots")
+    backend = await engine.backend()
+    spec = engine.spec("wait()", role={"resources": Resources(cpu=8)})
+    handle = await engine.start(backend, spec)
+    await backend.close()
+    await (await engine.backend()).stop(handle, 0)
+    await backend.open()
+    assert (await backend.capacity())["cpu"]["free"] == 8  # type: ignore[attr-defined]
+
+
 async def test_what_never_fits_is_refused(engine: Engine) -> None:
     engine.needs("slots")
     backend = await engine.backend()

@@ -35,6 +35,7 @@ def migrate(db: Database) -> None:
     """Upgrade to the newest revision; a database from the future is left alone."""
     with db.engine.execution_options(atelier_write=True).begin() as connection:
         if not db.sqlite:
+            connection.exec_driver_sql("SET LOCAL lock_timeout = 0")  # another's migration may take its time
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
         _check_not_newer(connection)
         command.upgrade(config(connection), "head")

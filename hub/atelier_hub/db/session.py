@@ -16,6 +16,7 @@ from atelier_hub.db.events import write_pending
 
 BUSY_TIMEOUT = 30.0
 IDLE_SECONDS = 15  # until PostgreSQL ends a transaction whose process was paused, and frees its locks
+LOCK_SECONDS = 20  # until it ends one that waits for a lock: else those of a paused process end one after another
 _AFTER = "after_commit"
 EventListener = Callable[[Sequence[Mapping[str, Any]]], None]
 
@@ -111,6 +112,7 @@ def _postgres_engine(url: str) -> Engine:
 def _postgres_connect(connection: Any, _record: Any) -> None:
     with connection.cursor() as cursor:
         cursor.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'")
+        cursor.execute(f"SET lock_timeout = '{LOCK_SECONDS}s'")
     connection.commit()
 
 

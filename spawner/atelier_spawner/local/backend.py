@@ -89,6 +89,7 @@ class LocalBackend(Backend, Endpoints, Exec, Capacity, Usage):
                 return
             await asyncio.to_thread(self._make_folders)
             await asyncio.to_thread(self._launcher.open)
+            self._slots.clear()  # after `close`, another process may have ended what was counted
             for attempt in await asyncio.to_thread(known, self._folder):
                 try:
                     self._take_over(attempt)

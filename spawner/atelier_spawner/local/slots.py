@@ -33,6 +33,10 @@ class Slots:
         cpu = options.get("cpu") or len(os.sched_getaffinity(0))
         return cls(float(cpu), int(options.get("memory") or _memory()), accelerators)
 
+    def clear(self) -> None:
+        """Count anew."""
+        self._held.clear()
+
     def hold(self, workload: str, replicas: tuple[Replica, ...]) -> None:
         """Count what a workload holds already."""
         self._held[workload] = replicas

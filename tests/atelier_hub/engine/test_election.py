@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,10 +12,9 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
 
-from atelier_hub import features, leases
+from atelier_hub import leases
 from atelier_hub.db import Database, emit
 from atelier_hub.db.events import EventRow
-from atelier_hub.db.migrate import migrate
 from atelier_hub.engine import election
 from atelier_hub.engine.election import Election, Turn, TurnOver
 from atelier_hub.engine.transactions import Transactions
@@ -29,16 +28,6 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
     for folder in made:
         folder.mkdir()
     return made
-
-
-@pytest.fixture
-def postgres_db(new_url: Callable[[str], str]) -> Iterator[Database]:
-    """PostgreSQL, the only database that several replicas share."""
-    features.import_tables()
-    database = Database(new_url("postgres"))
-    migrate(database)
-    yield database
-    database.close()
 
 
 class Leader:
@@ -213,9 +202,14 @@ def _expire(db: Database) -> None:
 
 
 def _take_over(db: Database) -> None:
+    _expire(db)
+    while not _taken(db):
+        time.sleep(0.01)
+
+
+def _taken(db: Database) -> bool:
     with db.write() as session:
-        session.execute(update(LeaseRow).values(expires_at=0.0))
-        assert leases.acquire(session, election.NAME, "another", 60)
+        return leases.acquire(session, election.NAME, "another", 60) is not None
 
 
 def _subjects(db: Database) -> list[str]:
