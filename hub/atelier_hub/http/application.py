@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
@@ -21,8 +21,6 @@ from atelier_hub.http.limits import BodyLimit
 log = logging.getLogger(__name__)
 VERSION = "0.1.0"
 STOP_SECONDS = 20.0
-_STATUSES = (401, 403, 404, 409, 412, 413, 422, 428, 503, 507)
-ERRORS: dict[int | str, dict[str, Any]] = {status: {"model": errors.ErrorBody} for status in _STATUSES}
 router = APIRouter(tags=["platform"])
 
 
@@ -86,7 +84,6 @@ def create(context: Context) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
-        responses=ERRORS,
         redirect_slashes=False,
         generate_unique_id_function=operation_id,
     )
