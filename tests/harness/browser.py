@@ -6,11 +6,13 @@ import os
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from playwright.async_api import Browser, async_playwright
 
 # The same engine without the browser around it takes a third less of the processor.
 PROGRAMS = ("chromium-headless-shell", "chromium", "google-chrome")
+STEADY = Path(__file__).with_name("steady_chromium.py")
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -30,6 +32,7 @@ async def chromium(*programs: str) -> AsyncIterator[Browser]:
     program = next(filter(None, found), None)
     assert program, "There is no Chromium. Run: apt-get install -y chromium"
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=program, args=FLAGS)
+        env = {**os.environ, "ATELIER_TEST_CHROMIUM": program}
+        browser = await playwright.chromium.launch(executable_path=STEADY, args=FLAGS, env=env)
         yield browser
         await browser.close()
