@@ -272,9 +272,13 @@ def test_what_a_paused_process_began_does_not_end_one_after_another(
 
     with closing(Database(postgres_db.url.render_as_string(hide_password=False))) as paused:
         threads = [threading.Thread(target=begin) for _ in range(6)]
+        for opened in [paused.engine.connect() for _ in threads]:  # so that all begin at the same moment
+            opened.close()
         for thread in threads:
             thread.start()
+        until = time.monotonic() + 30
         while _waiting_for_locks(postgres_db) < len(threads) - 1:
+            assert time.monotonic() < until
             time.sleep(0.01)
         began = time.monotonic()
         with postgres_db.write() as session:
