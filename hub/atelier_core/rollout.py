@@ -165,7 +165,7 @@ def _wake(service: ServiceView, sight: Sight) -> list[Command]:
 
 
 def _go_back(service: ServiceView, sight: Sight) -> list[Command]:
-    """Away from a revision that does worse than the one before, or does nothing at all any more."""
+    """Away from one that does worse than the one before, or does nothing any more; the one before gets its share."""
     for number, why in {**_crashing(service), **sight.bad}.items():
         bad = next((one for one in service.at(State.RUNNING) if one.number == number), None)
         others = [one for one in service.at(State.RUNNING, Stage.PRODUCTION) if one.number != number]
@@ -174,7 +174,7 @@ def _go_back(service: ServiceView, sight: Sight) -> list[Command]:
         if bad is not None and good is not None:
             return [
                 MoveRevision(bad.number, State.FAILED, bad.place, 0, ROLLED_BACK, why),
-                MoveRevision(good.number, State.RUNNING, Place.CURRENT, 100),
+                MoveRevision(good.number, State.RUNNING, Place.CURRENT, good.weight + bad.weight),
             ]
     return []
 

@@ -327,6 +327,19 @@ def test_a_canary_has_its_share_and_goes_back_when_it_does_worse() -> None:
     assert (world.revision(1).weight, world.view.reason) == (100, rollout.ROLLED_BACK)
 
 
+def test_a_canary_keeps_its_share_when_what_it_is_tried_beside_is_taken_back() -> None:
+    world = World()
+    world.deploy()
+    world.settle()
+    world.deploy(rollback={"window": 600})
+    world.settle()
+    world.deploy(canary={"percent": 10})
+    world.settle()
+    world.bad = {2: "too many errors"}
+    world.settle()
+    assert {one.number: one.weight for one in world.view.at(State.RUNNING)} == {1: 90, 3: 10}
+
+
 def test_a_revision_that_ends_again_and_again_is_taken_back_while_one_stands_by() -> None:
     world = World()
     world.deploy()
