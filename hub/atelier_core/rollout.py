@@ -167,8 +167,9 @@ def _wake(service: ServiceView, sight: Sight) -> list[Command]:
 def _go_back(service: ServiceView, sight: Sight) -> list[Command]:
     """Away from one that does worse than the one before, or does nothing any more; the one before gets its share."""
     for number, why in {**_crashing(service), **sight.bad}.items():
-        bad = next((one for one in service.at(State.RUNNING) if one.number == number), None)
-        others = [one for one in service.at(State.RUNNING, Stage.PRODUCTION) if one.number != number]
+        running = service.at(State.RUNNING, Stage.PRODUCTION)
+        bad = next((one for one in running if one.number == number), None)
+        others = [one for one in running if one.number != number]
         place = Place.CURRENT if bad is not None and bad.place is Place.CANARY else Place.STANDBY
         good = next((one for one in others if one.place is place), None)
         if bad is not None and good is not None:

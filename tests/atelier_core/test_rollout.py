@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from atelier_core import rollout
 from atelier_core.rollout import begin, decide
-from atelier_core.service import MOVES, Definition, check_move, validate
+from atelier_core.service import MOVES, Definition, Stage, check_move, validate
 from atelier_core.service_view import Load, Place, Probe, ReplicaView, RevisionView, ServiceView, Sight
 from atelier_core.states import Reason, State
 
@@ -338,6 +338,19 @@ def test_a_canary_keeps_its_share_when_what_it_is_tried_beside_is_taken_back() -
     world.bad = {2: "too many errors"}
     world.settle()
     assert {one.number: one.weight for one in world.view.at(State.RUNNING)} == {1: 90, 3: 10}
+
+
+def test_a_bad_test_takes_nothing_back_in_production() -> None:
+    world = World()
+    world.deploy()
+    world.settle()
+    world.deploy(stage="test")
+    world.settle()
+    world.deploy(rollback={"window": 600})
+    world.settle()
+    world.bad = {2: "too many errors"}
+    world.settle()
+    assert {one.number: one.weight for one in world.view.at(State.RUNNING, Stage.PRODUCTION)} == {1: 0, 3: 100}
 
 
 def test_a_revision_that_ends_again_and_again_is_taken_back_while_one_stands_by() -> None:
