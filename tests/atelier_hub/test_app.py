@@ -19,7 +19,7 @@ import pytest
 from fastapi import APIRouter, FastAPI
 
 from atelier_hub.auth import check_routes, require
-from atelier_hub.http import application
+from atelier_hub.http import application, serve
 from atelier_hub.http.application import api_routes
 from tests.atelier_hub.conftest import Person
 from tests.atelier_hub.server import BASE, Server
@@ -248,6 +248,13 @@ def test_errors_inside_show_a_trace_and_nothing_else(
     assert (answer.status_code, body["code"]) == (500, "internal")
     assert "secret detail" not in answer.text
     assert body["trace"] in caplog.text and "the secret detail" in caplog.text
+
+
+def test_connections_send_at_once() -> None:
+    """Head and body of an answer are two packets: else the second waits 40 ms where a connection is used again."""
+    for listening in serve.bind("127.0.0.1", 0, ["127.0.0.1:0"]):
+        with listening, socket.create_connection(listening.getsockname()), listening.accept()[0] as accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 async def test_background_tasks_start_again_after_a_crash_and_end_with_the_app(

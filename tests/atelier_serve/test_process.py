@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
+from atelier_serve import server as serving
 from tests.atelier_serve.conftest import Start
 from tests.atelier_serve.model_server import ModelServer, matrix, outputs
 
@@ -189,3 +190,10 @@ def test_killed_it_leaves_nothing(server: Start) -> None:
     again.start()
     assert outputs(again.ask(matrix([[1.0, 2.0, 3.0, 4.0]])))
     assert os.getpid() != again.process.pid
+
+
+def test_connections_send_at_once() -> None:
+    """Where uvloop is not installed, either: head and body of an answer are two packets, and the second would wait."""
+    listening = serving._listen("127.0.0.1", 0)
+    with listening, socket.create_connection(listening.getsockname()), listening.accept()[0] as accepted:
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

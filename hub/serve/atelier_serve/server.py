@@ -79,7 +79,10 @@ def run(options: Options) -> Exit:
 def _listen(host: str, port: int) -> socket.socket:
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        listening = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        # asyncio alone would let every answer on a connection that is used again wait 40 ms for its second packet.
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return listening
     except OSError as error:
         raise CannotServe(f"The address {host}:{port} cannot be listened on: {error.strerror}.", Exit.NO_PORT) from None
 
