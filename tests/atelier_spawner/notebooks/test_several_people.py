@@ -102,7 +102,8 @@ async def _execute(url: str, headers: dict[str, str], code: str) -> str:
                 printed += answer["content"]["text"]
             if answer["msg_type"] == "error":
                 raise AssertionError(answer["content"])
-            if answer["msg_type"] == "execute_reply":
+            # The reply comes on a channel of its own and may overtake what was printed; nothing is printed after this.
+            if answer["msg_type"] == "status" and answer["content"]["execution_state"] == "idle":
                 return printed
 
 
