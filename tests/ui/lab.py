@@ -16,6 +16,7 @@ from playwright.async_api import TimeoutError as TooLate
 from atelier_sdk import Client
 from tests.atelier_cli.platform.installation import PASSWORD, Installation
 
+EACH = 100  # ms between two looks; else a page is looked at, and drawn for that, sixty times a second
 SIZE: ViewportSize = {"width": 1280, "height": 800}  # of a small laptop
 # After all is restored the file browser opens the file in the address, or else the launcher, which takes the focus.
 SETTLED = """() => {
@@ -84,7 +85,7 @@ class Lab:
             return False
         await self.page.evaluate(CLEAR)
         try:
-            await self.page.wait_for_function(CLEARED, timeout=5_000)
+            await self.page.wait_for_function(CLEARED, timeout=5_000, polling=EACH)
         except TooLate:
             return False  # what the last test began still has news
         self.errors.clear()
@@ -99,9 +100,9 @@ class Lab:
         """Until Lab has started all plugins and restored what was open: a page can look ready before that."""
         await self.page.wait_for_selector("#jupyterlab-splash", state="detached", timeout=60_000)
         await self.page.wait_for_selector("#main .jp-SideBar", timeout=30_000)
-        await self.page.wait_for_function("() => window.jupyterapp !== undefined")
+        await self.page.wait_for_function("() => window.jupyterapp !== undefined", polling=EACH)
         await self.page.evaluate("async () => { await window.jupyterapp.restored; }")
-        await self.page.wait_for_function(SETTLED)
+        await self.page.wait_for_function(SETTLED, polling=EACH)
 
     async def run(self, command: str, args: Mapping[str, Any] | None = None) -> None:
         """A command of Lab's, by its id."""

@@ -12,7 +12,7 @@ import pytest
 from playwright.async_api import expect
 
 from atelier_sdk import AtelierError
-from tests.ui.lab import Lab
+from tests.ui.lab import EACH, Lab
 
 NOTEBOOK = "atelier-demo/tutorial.ipynb"
 PICTURES = os.environ.get("ATELIER_TEST_SCREENSHOTS", "")
@@ -28,10 +28,10 @@ async def test_the_tutorial_does_what_it_says(lab: Lab) -> None:
         re.compile("Five minutes"), timeout=60_000
     )
     await expect(page.locator(".jp-Toolbar-kernelName", has_text="image ml")).to_be_visible(timeout=60_000)
-    await page.wait_for_function(f"() => {_KERNEL} === 'idle'", timeout=300_000)
+    await page.wait_for_function(f"() => {_KERNEL} === 'idle'", timeout=300_000, polling=EACH)
     await lab.run("runmenu:run-all")
     last = page.locator(".jp-CodeCell").last.locator(".jp-InputPrompt")
-    await page.wait_for_function(f"() => {_DONE} || {_FAILED}", timeout=(MINUTES + 3) * 60_000)
+    await page.wait_for_function(f"() => {_DONE} || {_FAILED}", timeout=(MINUTES + 3) * 60_000, polling=EACH)
     await lab.run("docmanager:save")
     cells = [cell for cell in lab.read(NOTEBOOK)["cells"] if cell["cell_type"] == "code"]
     assert [error for cell in cells for error in errors_of(cell)] == []
