@@ -19,7 +19,7 @@ import pyarrow.feather
 import pyarrow.parquet
 import pytest
 
-from atelier_hub.features.datasets import uploads
+from atelier_hub.features.datasets import preview, uploads
 from tests.atelier_hub.conftest import Person
 from tests.atelier_hub.server import Server
 
@@ -75,7 +75,8 @@ class Home:
 
     def preview(self, name: str, file: str, data: bytes, **params: Any) -> dict[str, Any]:
         self.dataset(name, {file: data})
-        answer = self.get(f"{name}/versions/latest/preview", params=params)
+        # The platform itself gives up a file that takes too long: its answer is waited for.
+        answer = self.get(f"{name}/versions/latest/preview", params=params, timeout=2 * preview.SECONDS)
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
 
