@@ -132,18 +132,31 @@ async def window(platform: Installation, chromium: Browser, signed_in: Path) -> 
 
 @dataclass
 class Tab:
-    """The tab that the tests of a module have one after the other: Lab takes seconds to load."""
+    """The tab that the tests have one after the other: Lab takes seconds to load."""
 
     lab: Lab | None = None
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 async def tab() -> AsyncIterator[Tab]:
     """Opened by the first test that wants one."""
     one = Tab()
     yield one
-    if one.lab is not None:
-        await one.lab.page.close()
+    await _close(one)
+
+
+async def _close(tab: Tab) -> None:
+    if tab.lab is not None:
+        await tab.lab.page.close()
+        tab.lab = None
+
+
+@pytest.fixture(scope="module")
+async def own_tab(tab: Tab) -> AsyncIterator[None]:
+    """For a module whose tests leave a tab that is not as it was: in another language, or in another project."""
+    await _close(tab)
+    yield
+    await _close(tab)
 
 
 @pytest.fixture
@@ -161,8 +174,7 @@ async def lab(
 ) -> Lab:
     """JupyterLab, open and empty; what the page said on its console is in `lab.errors`."""
     if tab.lab is not None and (request.node.get_closest_marker("new_tab") or not await tab.lab.clear()):
-        await tab.lab.page.close()
-        tab.lab = None
+        await _close(tab)
     if tab.lab is None:
         opened = Lab(await window.new_page(), platform, client)
         await opened.open()

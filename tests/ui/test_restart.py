@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import signal
 
+import pytest
 from playwright.async_api import expect
 
 from tests.ui.lab import Lab
 from tests.ui.pipelines.canvas import open_demo
+
+pytestmark = pytest.mark.usefixtures("own_tab")
 
 
 async def test_a_run_stays_live_over_a_restart_of_the_control_plane(lab: Lab) -> None:

@@ -8,12 +8,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
 from playwright.async_api import expect
 
 import atelier_templates
 from tests.ui.lab import Lab
 from tests.ui.locale.messages import CATALOG, catalog, messages
 from tests.ui.pipelines.canvas import open_demo
+
+pytestmark = pytest.mark.usefixtures("own_tab")
 
 SETTINGS = "@jupyterlab/translation-extension:plugin"
 SAVE = "([id, raw]) => window.jupyterapp.serviceManager.settings.save(id, raw)"

@@ -9,6 +9,8 @@ from playwright.async_api import expect
 
 from tests.ui.lab import Lab
 
+pytestmark = pytest.mark.usefixtures("own_tab")
+
 
 async def test_secrets_are_kept_and_never_shown(lab: Lab) -> None:
     name = f"KEY_{uuid.uuid4().hex[:6]}"

@@ -13,6 +13,8 @@ from tests.harness.control_plane import pipeline, submit, wait_for
 from tests.ui.lab import Lab
 from tests.ui.pipelines.canvas import open_demo
 
+pytestmark = pytest.mark.usefixtures("own_tab")
+
 
 @pytest.fixture
 def viewed(client: Client, tmp_path: Path) -> str:
