@@ -354,7 +354,8 @@ def _finish_retired(service: ServiceView, sight: Sight) -> list[Command]:
     ]
 
 
-def _settle(service: ServiceView, sight: Sight) -> list[Command]:
+def settle(service: ServiceView) -> list[Command]:
+    """Show people where a service that is to run now is."""
     shown = _shown(service)
     if (shown.state, shown.reason, shown.message) == (service.state, service.reason, service.message):
         return []
@@ -431,6 +432,6 @@ _STEPS: tuple[Step, ...] = (
     _fall_asleep,
     _balance,
     _finish_retired,
-    _settle,
+    lambda service, sight: settle(service),
 )
 _LAST_STEPS: tuple[Step, ...] = (_note, _retire_all, _balance, _finish_retired, _wind_down)

@@ -156,10 +156,10 @@ def _begin(session: Session, parts: Parts, row: ServiceRow, number: int, actor: 
     """The service is to run, with this revision being rolled out."""
     row.wanted, row.sleeping = "run", False
     row.changed_at, row.version = now(), row.version + 1
-    transition = Transition(session, row, parts.replicas, actor)
-    transition.carry_out(rollout.begin(store.views(session, [row])[row.id], number))
     if row.state in (State.STOPPED, State.STOPPING, State.FAILED):
         move_service(session, row, State.QUEUED, actor=actor)
+    transition = Transition(session, row, parts.replicas, actor)
+    transition.carry_out(rollout.begin(store.views(session, [row])[row.id], number))
 
 
 def current_of(view: ServiceView, stage: Stage) -> RevisionView | None:

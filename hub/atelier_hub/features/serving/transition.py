@@ -58,10 +58,12 @@ class Transition:
         self.touched: list[str] = []
 
     def carry_out(self, commands: Sequence[Command]) -> None:
-        """All of them, in order."""
+        """All of them, in order. Whoever sees where a revision is sees the service there, too."""
         for command in commands:
             self._carry(command)
         self._session.flush()
+        if self._service.wanted == "run" and any(isinstance(command, rollout.MoveRevision) for command in commands):
+            self.carry_out(rollout.settle(store.views(self._session, [self._service])[self._service.id]))
 
     def _carry(self, command: Command) -> None:
         match command:
