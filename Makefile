@@ -21,6 +21,8 @@ LARGE_PAGES := $(shell grep -qsE '\[(always|madvise)\]' /sys/kernel/mm/transpare
 PYTEST := $(LARGE_PAGES) $(BIN)/python -m pytest $(PYTEST_ARGS)
 PROCESSES ?= 2
 BY_FOLDER := --dist loadscope --no-loadscope-reorder
+# It invents requests while tests are collected, in every process.
+NO_INVENTING := -p no:schemathesis
 
 .PHONY: help up down venv wheel test lint test-cluster test-together test-alone cluster-for-tests test-heavy cluster-up cluster-down bench lock clean
 
@@ -97,10 +99,10 @@ test: lint ## everything that needs neither root nor a cluster
 test-cluster: test-alone test-together ## as root: start a Kubernetes and run what needs it, and what needs root
 
 test-together: cluster-for-tests
-	@$(PYTEST) -n $(PROCESSES) $(BY_FOLDER) -m "(cluster or root) and not alone and not heavy"
+	@$(PYTEST) $(NO_INVENTING) -n $(PROCESSES) $(BY_FOLDER) -m "(cluster or root) and not alone and not heavy"
 
 test-alone: cluster-for-tests
-	@$(PYTEST) -m "alone"
+	@$(PYTEST) $(NO_INVENTING) -m "alone" $$(grep -rl --include='*.py' 'mark\.alone' tests)
 
 cluster-for-tests: $(READY)
 	@if [ "$$(id -u)" != 0 ]; then echo "make test-cluster needs root: it starts containers and other people's processes." >&2; exit 1; fi
