@@ -285,7 +285,7 @@ def check_routes(routes: Iterable[Any]) -> None:
     for route in routes:
         dependant = getattr(route, "dependant", None)
         if dependant is None or len(declared_scopes(dependant)) != 1:
-            raise RuntimeError(f"{route.methods} {route.path} must declare exactly one scope (auth.require)")
+            raise RuntimeError(f"{route!r} must declare exactly one scope (auth.require)")
         checked += 1
     if not checked:
         raise RuntimeError("no route was found, so none was checked")

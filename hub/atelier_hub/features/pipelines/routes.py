@@ -25,8 +25,7 @@ from atelier_hub.http.paging import Page, PagingQuery
 from atelier_hub.streams import LIMITED
 
 router = APIRouter(tags=["pipelines"])
-router.include_router(attempts)
-router.include_router(catalog)
+router.routes += [*attempts.routes, *catalog.routes]
 
 Reader = Annotated[Access, Depends(require("runs:read"))]
 Writer = Annotated[Access, Depends(require("runs:write"))]

@@ -31,7 +31,7 @@ from atelier_hub.http.paging import Page, PagingQuery
 from atelier_hub.streams import LIMITED
 
 router = APIRouter(tags=["services"])
-router.include_router(from_steps.router)
+router.routes += from_steps.router.routes
 Reader = Annotated[Access, Depends(require("services:read"))]
 Writer = Annotated[Access, Depends(require("services:write"))]
 Name = Annotated[str, Path(alias="service", min_length=1, max_length=40)]
