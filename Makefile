@@ -14,7 +14,7 @@ READY := .venv/.ready
 PACKAGES := .venv/.packages
 LAB := server_extensions/atelier_server/labextension/package.json
 LAB_SOURCES := $(shell find labextensions -name node_modules -prune -o -name lib -prune -o -name __pycache__ -prune -o -type f \
-  ! -name schema.ts ! -name '*.tsbuildinfo' ! -path '*/.yarn/*' -print)
+  ! -path '*/api/src/schema.ts' ! -name '*.tsbuildinfo' ! -path '*/.yarn/*' -print)
 # Large pages: on a virtual machine Python programs take half the time, and the tests start hundreds of them.
 LARGE_PAGES := $(shell grep -qsE '\[(always|madvise)\]' /sys/kernel/mm/transparent_hugepage/enabled && \
   echo PYTHONMALLOC=malloc GLIBC_TUNABLES=glibc.malloc.hugetlb=1)

@@ -5,10 +5,13 @@ Node is needed where a wheel is made, never where it is installed; the build's o
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
 import sys
+import tarfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -70,5 +73,48 @@ def _run(command: list[str], folder: Path) -> None:
         raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
 
 
+# --- for a working copy: what was built of the same sources before is taken as it is ---
+
+CACHE = Path.home() / ".cache/atelier/lab"
+_MOST_KEPT = 5
+_BUILT = {"node_modules", "lib", "__pycache__", ".yarn"}
+
+
+def digest_of(root: Path) -> str:
+    """Of all that the extension is made of: its sources, the API's description and the locked tools."""
+    digest = hashlib.sha256()
+    for path in [root / "docs/openapi.json", root / "requirements.lock", *sorted(_sources(root / "labextensions"))]:
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest.update(f"{path.relative_to(root)} {content}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def _sources(folder: Path) -> Iterator[Path]:
+    for place, folders, files in os.walk(folder):
+        folders[:] = [one for one in folders if one not in _BUILT]
+        found = (Path(place, one) for one in files if not one.endswith(".tsbuildinfo"))
+        yield from (path for path in found if not path.match("api/src/schema.ts"))
+
+
+def build_or_take(root: Path, cache: Path, build: Callable[[Path], None]) -> None:
+    """The extension and what its packages were compiled to, built only where `cache` has nothing for these sources."""
+    kept = cache / f"{digest_of(root)}.tar"
+    if kept.is_file():
+        shutil.rmtree(root / EXTENSION, ignore_errors=True)
+        with tarfile.open(kept) as archive:
+            archive.extractall(root, filter="data")
+        kept.touch()
+        return
+    build(root / "labextensions")
+    cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+    part = kept.with_suffix(f".{os.getpid()}")
+    with tarfile.open(part, "w") as archive:
+        for built in (root / EXTENSION, *sorted((root / "labextensions").glob("packages/*/lib"))):
+            archive.add(built, built.relative_to(root))
+    part.rename(kept)
+    for old in sorted(cache.glob("*.tar"), key=lambda path: path.stat().st_mtime)[:-_MOST_KEPT]:
+        old.unlink(missing_ok=True)
+
+
 if __name__ == "__main__":
-    build_extension(Path(__file__).parent)
+    build_or_take(Path(__file__).parents[1], CACHE, build_extension)
