@@ -13,7 +13,7 @@ from traitlets import Unicode, default
 
 from atelier_server.feed import FeedSocket
 from atelier_server.info import InfoHandler
-from atelier_server.lab_page import without_ways_outside
+from atelier_server.lab_page import for_a_hub
 from atelier_server.local import routes as local
 from atelier_server.local.demo import copy_once
 from atelier_server.local.predict import PredictHandler
@@ -61,7 +61,7 @@ class AtelierServer(ExtensionApp):
         """All other extensions are there now; where a hub runs the server, the page does without some of Lab's."""
         settings = serverapp.web_app.settings
         if os.environ.get("JUPYTERHUB_USER"):
-            settings["page_config_hook"] = without_ways_outside(settings.get("page_config_hook"))
+            settings["page_config_hook"] = for_a_hub(settings.get("page_config_hook"))
 
     async def stop_extension(self) -> None:
         """The server stops."""

@@ -12,11 +12,15 @@ Hook = Callable[[Any, PageConfig], PageConfig]
 ANNOUNCEMENTS = "@jupyterlab/apputils-extension:announcements"
 
 
-def without_ways_outside(before: Hook | None) -> Hook:
-    """A hook that also switches Lab's announcements off, after what others (the hub) do with the page."""
+def for_a_hub(before: Hook | None) -> Hook:
+    """A hook that also switches off what is the operator's matter there, after what others (the hub) do with the page.
+
+    These are Lab's announcements, and its look at each load whether it must be built anew, for which it starts Node.
+    """
 
     def hook(handler: Any, config: PageConfig) -> PageConfig:
         found = before(handler, config) if before else config
-        return found | {"disabledExtensions": [*found.get("disabledExtensions", []), ANNOUNCEMENTS]}
+        disabled = [*found.get("disabledExtensions", []), ANNOUNCEMENTS]
+        return found | {"disabledExtensions": disabled, "buildCheck": False}
 
     return hook
