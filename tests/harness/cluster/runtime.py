@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import tempfile
 from pathlib import Path
@@ -20,10 +21,16 @@ def publish_runtime(cluster: Cluster, tag: str | None = None) -> str:
     given = os.environ.get("ATELIER_TEST_RUNTIME_IMAGE")
     if given:
         return given
-    with tempfile.TemporaryDirectory() as folder:
-        root, tar = build_image_root(Path(folder) / "root"), Path(folder) / "layer.tar"
-        layers.pack_tree(root, tar)
-        layer = layers.store(tar)
+    layer = _layer()
     if tag is None:
         tag = layer.digest[7:19]
     return cluster.publish(images.Image(f"atelier/runtime:{tag}", (layer,)))
+
+
+@functools.cache
+def _layer() -> layers.Layer:
+    """Its content, made once by each process of tests: that takes seconds."""
+    with tempfile.TemporaryDirectory() as folder:
+        root, tar = build_image_root(Path(folder) / "root"), Path(folder) / "layer.tar"
+        layers.pack_tree(root, tar)
+        return layers.store(tar)

@@ -7,7 +7,6 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-import pytest
 from playwright.async_api import Locator, expect
 
 from tests.ui.lab import Lab
@@ -123,7 +122,6 @@ EXPECTED = {
 }
 
 
-@pytest.mark.new_tab
 async def test_every_control_reaches_the_step(lab: Lab, tmp_path: Path) -> None:
     dataset = f"rows-{uuid.uuid4().hex[:6]}"
     (tmp_path / "rows.csv").write_text("a,b\n1,2\n")

@@ -7,7 +7,6 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-import pytest
 from playwright.async_api import Locator, expect
 
 from tests.ui.lab import Lab
@@ -45,7 +44,6 @@ def told(canvas: Canvas, run: str, step: str, **which: Any) -> str:
     return b"".join(canvas.lab.client.steps.logs("ada", run, step, **which)).decode()
 
 
-@pytest.mark.new_tab
 async def test_files_lists_variables_and_parameters_of_a_script(lab: Lab) -> None:
     folder, page = f"forms-{uuid.uuid4().hex[:8]}", lab.page
     await page.set_viewport_size({"width": 1600, "height": 1000})
@@ -143,7 +141,6 @@ if os.environ["RANK"] == "0" and not mark.exists():
 """
 
 
-@pytest.mark.new_tab
 async def test_replicas_know_of_each_other_and_are_tried_again(lab: Lab, tmp_path: Path) -> None:
     canvas = await script_step(lab, FAILS_ONCE)
     await canvas.field("replicas").get_by_role("spinbutton").fill("2")
@@ -169,7 +166,6 @@ async def test_replicas_know_of_each_other_and_are_tried_again(lab: Lab, tmp_pat
     await expect(canvas.step("script").locator(".at-Step-retry")).to_be_visible()
 
 
-@pytest.mark.new_tab
 async def test_what_the_pipeline_itself_says_reaches_its_steps(lab: Lab) -> None:
     canvas = await every_control(lab)
     page = canvas.page

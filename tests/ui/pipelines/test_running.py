@@ -7,7 +7,6 @@ import os
 import uuid
 from pathlib import Path
 
-import pytest
 from playwright.async_api import expect
 
 from tests.harness.control_plane import pipeline
@@ -17,7 +16,6 @@ from tests.ui.pipelines.canvas import Canvas, open_demo
 SCRIPT = "print('the answer is', 6 * 7)\n"
 
 
-@pytest.mark.new_tab
 async def test_a_changed_parameter_reaches_the_step(lab: Lab) -> None:
     canvas = await open_demo(lab)
     page = canvas.page

@@ -18,7 +18,8 @@ from tests.ui.pipelines.canvas import Canvas
 
 MIB = 1024**2
 PICTURES = os.environ.get("ATELIER_TEST_PICTURES", "")  # a folder for who wants to look
-BUSY = f"held = b'x' * (120 * {MIB})\nwhile True: sum(range(1000))\n"
+# Works a third of the time: enough to be seen, and it leaves room for what runs beside.
+BUSY = f"import time\nheld = b'x' * (120 * {MIB})\nwhile True:\n    sum(range(300_000))\n    time.sleep(0.01)\n"
 QUIET = "import time\nprint('waiting', flush=True)\ntime.sleep(600)\n"
 FIGURES = re.compile(r"([\d.]+) CPU · ([\d.]+) MB")
 

@@ -47,7 +47,6 @@ async def test_a_wrong_name_is_refused_with_what_to_do(lab: Lab) -> None:
     await dialog.get_by_role("button").last.click()
 
 
-@pytest.mark.new_tab
 async def test_another_project_stays_chosen_over_a_reload(lab: Lab) -> None:
     name = f"p-{uuid.uuid4().hex[:8]}"
     await lab.run("atelier:show-project")

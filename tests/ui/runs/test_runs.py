@@ -132,7 +132,6 @@ async def test_a_page_shows_log_results_outputs_and_attempts(lab: Lab, tmp_path:
     await expect(lab.page.get_by_text("exit code 0")).to_be_visible()
 
 
-@pytest.mark.new_tab
 async def test_a_page_survives_a_reload_and_runs_again(lab: Lab, tmp_path: Path) -> None:
     run = steps.start(lab.client, tmp_path, steps.FAIL)
     wait_for(lab.client, "ada", run, 180)
