@@ -10,8 +10,9 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
+import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -98,22 +99,21 @@ def _sources(folder: Path) -> Iterator[Path]:
 
 def build_or_take(root: Path, cache: Path, build: Callable[[Path], None]) -> None:
     """The extension and what its packages were compiled to, built only where `cache` has nothing for these sources."""
-    kept = cache / f"{digest_of(root)}.tar"
-    if kept.is_file():
+    kept = cache / digest_of(root)
+    if kept.is_dir():
         shutil.rmtree(root / EXTENSION, ignore_errors=True)
-        with tarfile.open(kept) as archive:
-            archive.extractall(root, filter="data")
+        shutil.copytree(kept, root, dirs_exist_ok=True)
         kept.touch()
         return
     build(root / "labextensions")
     cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-    part = kept.with_suffix(f".{os.getpid()}")
-    with tarfile.open(part, "w") as archive:
-        for built in (root / EXTENSION, *sorted((root / "labextensions").glob("packages/*/lib"))):
-            archive.add(built, built.relative_to(root))
-    part.rename(kept)
-    for old in sorted(cache.glob("*.tar"), key=lambda path: path.stat().st_mtime)[:-_MOST_KEPT]:
-        old.unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".", dir=cache) as part:
+        for built in (root / EXTENSION, *(root / "labextensions").glob("packages/*/lib")):
+            shutil.copytree(built, Path(part, kept.name, built.relative_to(root)))
+        with suppress(OSError):  # another working copy was quicker
+            Path(part, kept.name).rename(kept)
+    for old in sorted(cache.glob("[!.]*"), key=lambda path: path.stat().st_mtime)[:-_MOST_KEPT]:
+        shutil.rmtree(old, ignore_errors=True)
 
 
 if __name__ == "__main__":
