@@ -11,6 +11,7 @@ from atelier_spawner.kubernetes.labels import PROJECT, SYSTEM, common_labels, na
 from atelier_spawner.kubernetes.options import KubernetesOptions
 
 Manifest = dict[str, Any]
+QUOTA = "atelier"
 _SECURITY = "pod-security.kubernetes.io"
 # Where pods, nodes, Services and whatever else is not the world may be; also link-local and benchmarking addresses.
 PRIVATE = (
@@ -74,7 +75,7 @@ def _quota(options: KubernetesOptions, project: str) -> Manifest:
     return {
         "apiVersion": "v1",
         "kind": "ResourceQuota",
-        "metadata": _metadata(options, project, "atelier"),
+        "metadata": _metadata(options, project, QUOTA),
         "spec": {"hard": dict(options.quota)},
     }
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
+import time
 from collections.abc import AsyncIterator
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -15,8 +17,11 @@ from atelier_spawner.kubernetes.capacity import check_quota
 from atelier_spawner.kubernetes.labels import WORKLOAD, namespace_of
 from atelier_spawner.kubernetes.options import KubernetesOptions
 from atelier_spawner.kubernetes.pods import Build, check
-from atelier_spawner.kubernetes.project import ControlPlane, project_manifests
+from atelier_spawner.kubernetes.project import QUOTA, ControlPlane, project_manifests
 from atelier_spawner.kubernetes.workloads import is_gang, runners, secrets, services
+
+log = logging.getLogger(__name__)
+_COUNTED_SECONDS = 10.0
 
 
 class Starter:
@@ -64,6 +69,21 @@ class Starter:
         pods, control_plane = await pod_ranges(self._api), await find_control_plane(url)
         for manifest in project_manifests(self._options, project, pods, control_plane):
             await self._api.apply(manifest)
+        if self._options.quota:
+            await self._until_counted(namespace)
+
+    async def _until_counted(self, namespace: str) -> None:
+        """A quota holds once the cluster has counted what there is; until then it lets everything in."""
+        until = time.monotonic() + _COUNTED_SECONDS
+        while True:
+            quotas = (await self._api.list(QUOTAS.path(namespace)))["items"]
+            ours = next((one for one in quotas if one["metadata"]["name"] == QUOTA), None)
+            if ours is None or (ours.get("status") or {}).get("hard") == ours["spec"].get("hard"):
+                return
+            if time.monotonic() > until:
+                log.warning("Nobody counts for the quota of %s: does the cluster's controller manager run?", namespace)
+                return
+            await asyncio.sleep(0.05)
 
     async def _make_secrets(self, build: Build) -> None:
         """A secret that an interrupted start left is replaced, unless a pod may already live by it."""

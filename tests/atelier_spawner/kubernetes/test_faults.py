@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from atelier_core.errors import BackendUnavailable
+from atelier_core.errors import BackendUnavailable, QuotaExceeded
 from atelier_core.states import Cause, Reason, State, cause_of
-from atelier_core.workload import Observation, Role, Topology, WorkloadSpec
+from atelier_core.workload import Handle, Observation, Role, Topology, WorkloadSpec
 from atelier_hub.engine.following import Follower
 from atelier_hub.engine.store import Attempt, NewAttempt, draft_attempt
 from atelier_spawner.kubernetes.api import Api, ApiError, Object
@@ -115,6 +115,21 @@ async def test_a_watch_that_really_expired(rig: Rig) -> None:
         await asyncio.to_thread(rig.cluster.faults.expire_watches)
         assert (await told(seen, spec.id)).state is State.DONE
     assert rig.server.marks(f"{spec.id}-main-0") == 1
+
+
+@pytest.mark.alone
+async def test_nothing_starts_before_its_quota_counts(rig: Rig) -> None:
+    rig.project = "counted"
+    backend = await rig.open(quota={"pods": "1"})
+    first, second = (rig.spec(*SHELL, "sleep 600") for _ in range(2))
+    with rig.cluster.faults.paused("controller-manager"):
+        starting = asyncio.create_task(rig.start(backend, first))
+        await asyncio.sleep(3)
+        assert not starting.done()
+    await starting
+    with pytest.raises(QuotaExceeded):
+        await rig.start(backend, second)
+    rig.handles.append(Handle(workload=second.id, data={"namespace": rig.namespace}))
 
 
 @pytest.mark.alone

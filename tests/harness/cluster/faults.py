@@ -67,6 +67,16 @@ def kubelet_down() -> Iterator[None]:
         start_kubelet()
 
 
+@contextlib.contextmanager
+def paused(name: str) -> Iterator[None]:
+    """A process that does nothing inside the block, as on a machine with too much to do."""
+    processes.signal_to(name, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        processes.signal_to(name, signal.SIGCONT)
+
+
 def compact_etcd() -> int:
     """Forget all history before now; returns the revision."""
     revision = int(_etcd("kv/range", {"key": "AA=="})["header"]["revision"])

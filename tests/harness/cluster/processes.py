@@ -142,6 +142,13 @@ def stop(*names: str, kill: bool = False) -> None:
         time.sleep(0.05)
 
 
+def signal_to(name: str, number: int) -> None:
+    """Send a signal to one process, which must run."""
+    pid = pid_of(name)
+    assert pid is not None, why_dead(name)
+    os.kill(pid, number)
+
+
 def alive(name: str) -> bool:
     return pid_of(name) is not None
 
