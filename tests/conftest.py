@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import gc
 import signal
+from collections import Counter
 from collections.abc import Generator, Iterator
 from typing import Any
 
@@ -69,7 +70,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest folders first."""
+    """The longest folders first. Of tests with one name only the last would run in several processes."""
+    twice = [name for name, times in Counter(item.nodeid for item in items).items() if times > 1]
+    if twice:
+        raise pytest.UsageError(f"These tests have no name of their own: {', '.join(twice[:5])}")
     places = {item: place(item.nodeid) for item in items}
     items.sort(key=lambda item: _LONGEST.index(places[item]) if places[item] in _LONGEST else len(_LONGEST))
 

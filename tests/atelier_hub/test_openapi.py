@@ -39,12 +39,15 @@ def test_every_operation_has_a_text_and_the_one_error_shape() -> None:
                     assert reference.endswith("/ErrorBody"), f"{method} {path} {status}"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=[DATABASES], ids=["+".join(DATABASES)])  # the tests have names by it alone
 def servers(
-    new_url: Callable[[str], str], hub: TestHub, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    new_url: Callable[[str], str],
+    hub: TestHub,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[list[Server]]:
     """A control plane on each database: what was generated once, which takes longest, is sent to all of them."""
-    running = [Server(tmp_path_factory.mktemp(f"fuzzed-{kind}"), new_url(kind), hub).start() for kind in DATABASES]
+    running = [Server(tmp_path_factory.mktemp(f"fuzzed-{kind}"), new_url(kind), hub).start() for kind in request.param]
     yield running
     for server in running:
         server.stop()
