@@ -46,7 +46,7 @@ def servers(
     hub: TestHub,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[list[Server]]:
-    """A control plane on each database: what was generated once, which takes longest, is sent to all of them."""
+    """A control plane on each database: what was generated once is sent to all of them."""
     running = [Server(tmp_path_factory.mktemp(f"fuzzed-{kind}"), new_url(kind), hub).start() for kind in request.param]
     yield running
     for server in running:

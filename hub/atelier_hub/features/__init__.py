@@ -1,7 +1,8 @@
 """The features, and which may call which: each only those in later lines, never one beside it.
 
-A feature is a folder with `routes.py` (exposes `router`), `service.py` and `store.py`; `startup.py`, where there is
-one, exposes `setup(context)`, called before the first request. Another feature's `store` is private.
+A feature is a folder with `routes.py` (exposes `router`, which holds its routes itself: `router.routes += more.routes`,
+for one that is included stops the start), `service.py` and `store.py`; `startup.py`, where there is one, exposes
+`setup(context)`, called before the first request. Another feature's `store` is private.
 """
 
 from __future__ import annotations
