@@ -10,8 +10,8 @@ from tempfile import TemporaryDirectory
 
 from atelier_cli.service import show_progress
 from atelier_cli.session import Session
+from atelier_cli.template import download
 from atelier_core.names import slug
-from atelier_runtime.archive import unpack
 from atelier_sdk import Client
 from atelier_sdk.errors import Unreachable
 from atelier_sdk.models import Artifact, Run
@@ -92,9 +92,7 @@ def _register(session: Session, run: Run) -> ModelVersion:
 def _one_digit(session: Session, rows: Artifact) -> tuple[list[str], list[float], str]:
     """Names and values of the features of the first row that the model has not seen, and its label."""
     with TemporaryDirectory() as name:
-        file = session.client.artifacts.download(session.project, rows.id, Path(name) / "rows.tar")
-        with file.open("rb") as packed:
-            unpack(packed, name)
+        download(session.client, session.project, rows, Path(name) / "rows")
         table = next(Path(name).rglob("data.csv"))
         label = json.loads(table.with_name("dataset.json").read_text("utf-8"))["label"]
         with table.open(encoding="utf-8", newline="") as lines:

@@ -14,7 +14,7 @@ from atelier_cli.session import Session, command_options
 from atelier_cli.watching import watch
 from atelier_core.errors import AtelierError, Invalid, NotFound
 from atelier_core.template import Catalog, Template
-from atelier_runtime.archive import unpack
+from atelier_runtime.archive import BadArchive, unpack
 from atelier_sdk import Client
 from atelier_sdk.models import Artifact
 from atelier_templates import demos
@@ -107,8 +107,12 @@ def download(client: Client, project: str, artifact: Artifact, target: Path) -> 
     packed = target.with_name(f".{target.name}.tar")
     client.artifacts.download(project, artifact.id, packed)
     target.mkdir(parents=True, exist_ok=True)
-    with packed.open("rb") as stream:
-        unpack(stream, str(target))
+    try:
+        with packed.open("rb") as stream:
+            unpack(stream, str(target))
+    except BadArchive as error:
+        message = f"Output {artifact.name!r} of step {artifact.step!r} cannot be unpacked. {error}"
+        raise Invalid(message, code="bad_archive", hint="Run the step again.") from error
     packed.unlink()
 
 

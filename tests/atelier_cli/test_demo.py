@@ -10,9 +10,13 @@ from pathlib import Path
 import pytest
 
 from atelier_cli import exits
+from atelier_cli.template import download
+from atelier_core.errors import Invalid
 from atelier_templates.demo_project import copy_demo
 from atelier_templates.loader import ROOT
 from tests.atelier_cli.conftest import Shell
+from tests.atelier_cli.test_pipeline import write
+from tests.harness.control_plane import ControlPlane
 
 NewShell = Callable[[], Shell]
 
@@ -78,6 +82,21 @@ def test_a_template_that_the_platform_lacks(shell: NewShell, own: Path) -> None:
     assert done.returncode == exits.USAGE
     assert "template.yaml" in done.stderr
     assert "dataset-import" in shell().run("template", "check", "dataset-imports").stderr
+
+
+def test_a_damaged_output_is_told_in_a_sentence(shell: NewShell, platform: ControlPlane, tmp_path: Path) -> None:
+    anna = shell()
+    code = "import os\nfolder = os.environ['ATELIER_OUTPUTS'] + '/left'\nos.mkdir(folder)\n"
+    code += "open(folder + '/content-of-no-other-test', 'w').close()\n"
+    file = write(anna, {"a.py": code}, {"only": {"file": "a.py", "outputs": {"left": "any"}}})
+    assert anna.run("pipeline", "run", str(file)).returncode == exits.OK
+    run = anna.client.runs.page(anna.name).items[0]
+    left = next(one for one in anna.client.runs.artifacts(anna.name, run.id) if one.name == "left")
+    plain = left.digest.removeprefix("sha256:")
+    next(platform.folder.rglob(plain)).write_bytes(b"x" * left.size)
+    with pytest.raises(Invalid, match=r"'left' of step 'only' cannot be unpacked\. The archive is damaged") as told:
+        download(anna.client, anna.name, left, tmp_path / "target")
+    assert told.value.hint
 
 
 def test_templates_are_listed(shell: NewShell) -> None:

@@ -220,6 +220,25 @@ def test_a_stream_that_is_refused_is_not_tried_again(server: Server, client: Cli
     assert len(server.seen) == 1
 
 
+def test_a_download_that_breaks_off_begins_again(server: Server, client: Client, tmp_path: Path) -> None:
+    server.answers = [says({}, 503), streams(b"half", whole=False), hangs_up, says(b"half and half")]
+    file = client.artifacts.download("p", "a", tmp_path / "file")
+    assert file.read_bytes() == b"half and half"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_download_that_never_ends_leaves_what_was_there(server: Server, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"before")
+    server.answers = [streams(b"half", whole=False)]
+    with Client(server.url, "secret", patience=0.5) as client, pytest.raises(Unreachable, match="cannot be reached"):
+        client.artifacts.download("p", "a", file)
+    assert len(server.seen) > 1
+    assert [(one, one.read_bytes()) for one in tmp_path.iterdir()] == [(file, b"before")]
+    with Client(server.url, "secret") as client, pytest.raises(Unreachable):
+        client.models.download("p", "m", 1, tmp_path / "model")
+
+
 @pytest.mark.parametrize("name", ["../away", "/away", "link"])
 def test_a_model_stays_in_its_folder(server: Server, client: Client, tmp_path: Path, name: str) -> None:
     packed = io.BytesIO()

@@ -108,12 +108,7 @@ class Datasets(Resource):
                     f"{one.path} leads out of {target}.", code="link_outside", hint="Use an empty folder."
                 )
             file.parent.mkdir(parents=True, exist_ok=True)
-            with (
-                self._transport.stream(f"{place}/content", params={"path": one.path}) as stream,
-                file.open("wb") as out,
-            ):
-                for block in stream.iter_bytes():
-                    out.write(block)
+            self._transport.download(f"{place}/content", file, params={"path": one.path})
         return target
 
     @staticmethod

@@ -322,9 +322,7 @@ class Artifacts(Resource):
     def download(self, project: str, artifact: str, target: Path) -> Path:
         """Write the content to a file (a folder comes as a tar)."""
         path = path_of("projects", project, "artifacts", artifact, "content")
-        with self._transport.stream(path) as stream, target.open("wb") as file:
-            for block in stream.iter_bytes():
-                file.write(block)
+        self._transport.download(path, target)
         return target
 
 

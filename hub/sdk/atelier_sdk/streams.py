@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from atelier_sdk.errors import AtelierError, Unreachable
+from atelier_sdk.errors import Unreachable
 from atelier_sdk.models import Event
 from atelier_sdk.transport import Transport, waits
 
@@ -47,8 +47,7 @@ def parse_sse(lines: Iterator[str]) -> Iterator[_Message]:
 class _Reconnection:
     """Waits between connections; gives up when none could be made for `patience` seconds."""
 
-    def __init__(self, transport: Transport, patience: float) -> None:
-        self._transport = transport
+    def __init__(self, patience: float) -> None:
         self._patience = patience
         self._failing_since: float | None = None
         self._waits = waits()
@@ -61,22 +60,22 @@ class _Reconnection:
         """Something arrived."""
         self._waits = waits()
 
-    def pause(self, error: httpx.TransportError | AtelierError | None) -> None:
+    def pause(self, error: Unreachable | None) -> None:
         """Wait before the next connection, or raise when it has lasted too long."""
         now = time.monotonic()
         if self._failing_since is None:
             self._failing_since = now
         elif error is not None and now - self._failing_since > self._patience:
-            raise self._transport.unreachable(error) if isinstance(error, httpx.TransportError) else error
+            raise error
         time.sleep(next(self._waits))
 
 
 def follow_events(transport: Transport, params: dict[str, Any], patience: float) -> Iterator[Event]:
     """Events without gap or repetition, for as long as the caller listens."""
-    line = _Reconnection(transport, patience)
+    line = _Reconnection(patience)
     last = str(params.pop("after", ""))  # 0 means from the beginning
     while True:
-        error: httpx.TransportError | AtelierError | None = None
+        error: Unreachable | None = None
         try:
             for message in _connect_events(transport, line, params, last):
                 line.alive()
@@ -84,7 +83,7 @@ def follow_events(transport: Transport, params: dict[str, Any], patience: float)
                 event = _event(message)
                 if event is not None:
                     yield event
-        except (httpx.TransportError, Unreachable) as problem:
+        except Unreachable as problem:
             error = problem
         line.pause(error)
 
@@ -111,7 +110,7 @@ def read_text(
     transport: Transport, path: str, params: dict[str, Any], *, follow: bool, patience: float
 ) -> Iterator[bytes]:
     """Bytes of a growing text. A connection that breaks is taken up again at the byte where it stopped."""
-    line = _Reconnection(transport, patience)
+    line = _Reconnection(patience)
     offset = int(params.pop("offset", 0) or 0)
     query = params | {"follow": str(follow).lower()}
     while True:
@@ -124,7 +123,7 @@ def read_text(
                     offset += len(block)
                     yield block
             return
-        except (httpx.TransportError, Unreachable) as problem:
+        except Unreachable as problem:
             line.pause(problem)
 
 

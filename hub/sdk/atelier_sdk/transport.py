@@ -8,6 +8,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import httpx
@@ -50,12 +51,38 @@ class Transport:
 
     @contextmanager
     def stream(self, path: str, **options: Any) -> Iterator[httpx.Response]:
-        """The beginning of a long answer, or an `AtelierError`; `Unreachable` when trying again may help."""
-        with self.http.stream("GET", path, **options) as answer:
-            if answer.is_error:
-                answer.read()
-                raise error_from(answer)
-            yield answer
+        """The beginning of a long answer, or an `AtelierError`; `Unreachable`, also on the way, if trying again may
+        help."""
+        try:
+            with self.http.stream("GET", path, **options) as answer:
+                if answer.is_error:
+                    answer.read()
+                    raise error_from(answer)
+                yield answer
+        except httpx.TransportError as error:
+            raise self.unreachable(error) from error
+
+    def download(self, path: str, target: Path, **options: Any) -> None:
+        """Write a long answer to a file, which is there once it is whole. When the connection breaks, it is asked for
+        again from its beginning, until no try has come further for `patience` seconds."""
+        part = target.with_name(f".{target.name}.part")
+        furthest, deadline = 0, time.monotonic() + self._patience
+        try:
+            for wait in waits():
+                try:
+                    with self.stream(path, **options) as answer, part.open("wb") as file:
+                        file.writelines(answer.iter_bytes())
+                    break
+                except Unreachable:
+                    come = part.stat().st_size if part.exists() else 0
+                    if come > furthest:
+                        furthest, deadline = come, time.monotonic() + self._patience
+                    if time.monotonic() + wait > deadline:
+                        raise
+                time.sleep(wait)
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
 
     def upload(self, url: str, content: BinaryIO, content_type: str, params: dict[str, str]) -> Iterator[bytes]:
         """Send a file piece by piece, give the answer piece by piece. It is not sent twice: it can be read but once."""
