@@ -27,7 +27,7 @@ from atelier_hub.engine.election import Turn, TurnOver
 from atelier_hub.engine.following import Follower
 from atelier_hub.engine.logs import LogArchive
 from atelier_hub.engine.looks import Looks, Sight, Surroundings
-from atelier_hub.engine.outcome import is_lost, needs_removal, own_report, seen_as, stopped
+from atelier_hub.engine.outcome import grace_of, needs_removal, own_report, seen_as, stopped
 from atelier_hub.engine.owner import Owner, Ready, Touched
 from atelier_hub.engine.reports import save_report
 from atelier_hub.engine.starting import Starter
@@ -274,7 +274,7 @@ class Driving:
             if outcome.state is State.FAILED:
                 report = own_report(attempt, outcome)
                 await self._transactions.write(lambda session: save_report(session, report))
-            await self._remove(attempt, 0 if is_lost(outcome) else attempt.grace)
+            await self._remove(attempt, grace_of(attempt, outcome))
             await self._finish(attempt, outcome, cleaned=True)
         else:
             await self._finish(attempt, outcome, cleaned=False)

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 from atelier_core.states import Cause, Reason, State, cause_of
 from atelier_core.workload import Observation
-from atelier_hub.engine.reports import Report, ReportRow
+from atelier_hub.engine.reports import ENGINE, Report, ReportRow
 from atelier_hub.engine.store import Attempt
+
+_ENDED_WITH_OTHERS = frozenset({Reason.CANCELLED, Reason.GONE})
 
 
 def seen_as(
@@ -38,6 +40,12 @@ def is_lost(outcome: Observation) -> bool:
     return outcome.state is not State.DONE and cause_of(outcome.reason) is Cause.INFRASTRUCTURE
 
 
+def grace_of(attempt: Attempt, outcome: Observation) -> float:
+    """How long what is left of the attempt may take to end. What runs on a lost node nobody can ask; it hears from its
+    own shim that it is over, and has its grace then."""
+    return 0 if is_lost(outcome) and outcome.reason is not Reason.NODE_LOST else attempt.grace
+
+
 def needs_removal(attempt: Attempt, outcome: Observation) -> bool:
     """Whether everything of the attempt must be removed before its end may be stored and the next attempt may come."""
     return is_lost(outcome) or (outcome.state is not State.DONE and attempt.replicas > 1)
@@ -47,7 +55,7 @@ def own_report(attempt: Attempt, outcome: Observation) -> ReportRow:
     """How the attempt ended as the engine found it, to be kept like a shim's report."""
     return ReportRow(
         attempt=attempt.id,
-        replica="engine",
+        replica=ENGINE,
         exit_code=outcome.exit_code,
         reason=outcome.reason,
         message=outcome.message,
@@ -57,7 +65,9 @@ def own_report(attempt: Attempt, outcome: Observation) -> ReportRow:
 
 def _shown(attempt: Attempt, reports: Sequence[Report], seen: Observation | None) -> Observation | None:
     """By its shims' reports, else by what the engine shows."""
-    bad = next((one for one in reports if one.exit_code != 0 or one.reason), None)
+    failed = [one for one in reports if one.exit_code != 0 or one.reason]
+    # What the engine decided stands; replicas that were ended because another one failed are a consequence.
+    bad = min(failed, key=lambda one: (one.replica != ENGINE, one.reason in _ENDED_WITH_OTHERS), default=None)
     if bad is not None:
         reason = bad.reason or Reason.EXIT_CODE
         message = bad.message or f"The command ended with code {bad.exit_code}."

@@ -22,6 +22,9 @@ class ClaimRow(Base):
     uid: Mapped[str] = mapped_column(String(80))
 
 
+ENGINE = "engine"  # stands for a replica where the engine itself found the attempt's end
+
+
 class ReportRow(Base):
     """How a replica ended, as its shim said."""
 
@@ -62,6 +65,11 @@ def save_report(session: Session, report: ReportRow) -> None:
     """Keep how a replica ended; the first report stands."""
     if session.get(ReportRow, (report.attempt, report.replica)) is None:
         session.add(report)
+
+
+def is_given_up(session: Session, attempt: str) -> bool:
+    """Whether the engine has decided how the attempt ended, though something of it may still run."""
+    return session.get(ReportRow, (attempt, ENGINE)) is not None
 
 
 def reports_of(session: Session, attempt: str) -> list[Report]:

@@ -35,7 +35,8 @@ INTERVAL = 2.0  # seconds for which one answer of an engine is good
 _PATIENCE = 5.0
 _WANTED = 20.0  # seconds after somebody asked for which an attempt is asked for with the others
 _KEPT = 60.0
-_AGAIN_SOON, _AGAIN_LATE, _AGAIN_NEVER = 2.0, 15.0, 600.0
+_AGAIN_SOON = 2.0
+_AGAIN_LATE = 15.0  # also where nobody needs it: by the answer a shim hears whether its attempt goes on
 _MESSAGE_BYTES = 6000  # PostgreSQL takes 8000
 _TOGETHER = 100
 _NOT_YET = "Nothing was measured yet."
@@ -154,7 +155,7 @@ class Usages:
         """Take what a shim says of its replica; returns the seconds after which it should say so again."""
         board = self._boards.get(attempt.backend)
         if board is not None and board.at > time.monotonic() - _KEPT and not board.why:
-            return _AGAIN_NEVER  # its engine can tell
+            return _AGAIN_LATE  # its engine can tell
         with self._lock:
             before = self._seen.get(attempt.id)
             others = [one for one in before.replicas if one.name != usage.name] if before else []

@@ -1,7 +1,8 @@
 """What a pod's command uses: measured by the wrapper around it when the sidecar asks, and told by the sidecar.
 
 They meet in the folder that they share: the sidecar makes `usage-wanted`, the wrapper writes `usage.json` and takes
-that away. So nothing is measured for nobody, and the control plane says how often.
+that away. So nothing is measured for nobody, and the control plane says how often. By its answer a pod on a node that
+was given up for lost learns, too, that it has to end.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ import time
 from typing import Any
 
 from atelier_runtime import files
-from atelier_runtime.api import Api, ApiError, Unreachable
+from atelier_runtime.api import Api, ApiError, AttemptOver, Unreachable
 from atelier_runtime.spec import ShimSpec
 from atelier_runtime.usage import ProcessTable
 
 _WANTED, _ANSWER = "usage-wanted", "usage.json"
 _FIRST = 0.5
-_AWAY = 60.0
+_AWAY = 15.0
 _NEVER = float("inf")
 
 
@@ -53,7 +54,7 @@ class Gauge:
         self._before: dict[str, float] | None = None
 
     def tend(self) -> None:
-        """Ask, or tell what was answered, if it is time to."""
+        """Ask, or tell what was answered, if it is time to; `AttemptOver` if it is."""
         if time.monotonic() < self._due:
             return
         if not self._asked:
@@ -82,7 +83,9 @@ class Gauge:
         body: dict[str, Any] = {"replica": self._spec.replica, "cpu": cores, "memory": memory, **self._spec.given}
         try:
             after = self._api.post("usage", body).get("after")
-        except ApiError:  # an older control plane, or the attempt is over: its log will say so
+        except AttemptOver:
+            raise
+        except ApiError:  # an older control plane
             return _NEVER
         except Unreachable:
             return _AWAY

@@ -8,6 +8,7 @@ They share the attempt's folder (a volume) and meet in `ROOT/.atelier`:
 - `log`           what the command wrote
 - `exit.json`     how the command ended, written by `main`
 - `usage-wanted`, `usage.json`  what it uses now, when somebody asks (`gauge`)
+- `over`          made by `sidecar` when it hears that the attempt is over; `main` ends the command then
 - `stored.json`   what became of it, written by `sidecar`; `main` ends then
 """
 
@@ -24,6 +25,7 @@ import stat
 import sys
 import threading
 import time
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -32,7 +34,7 @@ from atelier_runtime.log import CopiedLog
 from atelier_runtime.outcome import Failure, Outcome, Stopped
 from atelier_runtime.spec import ShimSpec
 
-_SHARED = ".atelier"
+_SHARED, _OVER = ".atelier", "over"
 _PIECE = 65536
 _WAIT = 0.05
 _REFUSED = 75
@@ -130,10 +132,15 @@ def wrapper_alive(shared: str) -> bool | None:
     return False
 
 
+def end_command(shared: str) -> None:
+    """Have the wrapper end its command. On a full disk it stays until somebody else ends it."""
+    with contextlib.suppress(OSError), open(os.path.join(shared, _OVER), "wb"):
+        pass
+
+
 def _run(spec: ShimSpec, root: str) -> Outcome:
     """The command, its output to the container's own log and to the file that the sidecar ships."""
     from atelier_runtime.command import Command, block_signals
-    from atelier_runtime.gauge import Measure
     from atelier_runtime.store import gather_results
 
     started, result = time.time(), Outcome()
@@ -143,7 +150,7 @@ def _run(spec: ShimSpec, root: str) -> Outcome:
     tee = threading.Thread(target=_tee, args=(receive, CopiedLog(log, spec.log_limit)), daemon=True)
     try:
         command = Command(spec, spec.environment(dict(os.environ)), send)
-        command.tend = Measure(_shared(root)).tend
+        command.tend = _tending(_shared(root))
         command.start()
         os.close(send)
         tee.start()
@@ -158,6 +165,20 @@ def _run(spec: ShimSpec, root: str) -> Outcome:
         gather_results(spec, started)
     result.started_at, result.ended_at = started, time.time()
     return result
+
+
+def _tending(shared: str) -> Callable[[], None]:
+    """What is done now and then while the command runs."""
+    from atelier_runtime.gauge import Measure
+
+    measure, over = Measure(shared), os.path.join(shared, _OVER)
+
+    def tend() -> None:
+        if os.path.exists(over):
+            os.kill(os.getpid(), signal.SIGTERM)  # blocked, and waited for: as if the pod were asked to end
+        measure.tend()
+
+    return tend
 
 
 def _as_seen_from_a_pod(result: Outcome) -> Outcome:

@@ -53,27 +53,31 @@ class Sidecar:
 
     def _follow(self) -> dict[str, Any] | None:
         """Ship logs until the command has ended; its end, or None if its wrapper is gone without one."""
-        started, shipped, missing = False, 0.0, 0.0
+        started, over, shipped, missing = False, False, 0.0, 0.0
         while True:
             alive = pod.wrapper_alive(self._shared)
             ended = files.read_json(os.path.join(self._shared, "exit.json"))
             now = time.monotonic()
             if ended is not None:
                 return ended
-            if alive and not started:
-                started = True
-                self._call("started", {"replica": self._spec.replica, "node": pod.node_name()})
             # A wrapper that has just opened its lock does not hold it yet; a dead one stays dead.
             missing = missing or now if alive is False else 0.0
             if self._stopping and not alive:
                 return None
             if missing and now - missing > _DEAD_AFTER and self._spec.kind == "job":
                 return None
-            if now - shipped >= _LOG_EVERY:
-                self._ship_logs()
-                shipped = now
-            if started:
-                self._gauge.tend()
+            try:
+                if alive and not started:
+                    started = True
+                    self._call("started", {"replica": self._spec.replica, "node": pod.node_name()})
+                if now - shipped >= _LOG_EVERY:
+                    shipped = now
+                    self._ship_logs()
+                if started and not over:
+                    self._gauge.tend()
+            except AttemptOver:
+                over = True
+                pod.end_command(self._shared)  # its last words are still of use, if they are taken
             time.sleep(_WAIT)
 
     def _ship_logs(self) -> None:

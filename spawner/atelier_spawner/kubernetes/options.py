@@ -65,7 +65,8 @@ class KubernetesOptions(BaseModel):
     deadline_margin: int = Field(default=1800, ge=1)
     pull_seconds: float = Field(default=120, ge=0)
     unschedulable_seconds: float = Field(default=0, ge=0)
-    stop_seconds: float = Field(default=60, ge=1)
+    # What runs on a lost node hears from its shim within 20 s that it is over, and must not meet its successor.
+    stop_seconds: float = Field(default=60, ge=20)
     resync_seconds: float = Field(default=600, ge=1)
 
     @field_validator("namespace_prefix")

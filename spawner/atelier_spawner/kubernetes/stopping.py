@@ -101,7 +101,8 @@ async def _give_up_dead_nodes(api: Api, pods: list[Object]) -> None:
     for pod in pods:
         name = pod["metadata"]["name"]
         log.warning(
-            "Node %s is lost; the pod %s is removed without its word. What survives there ends when the node returns.",
+            "Node %s is lost; the pod %s is removed without its word. If it still runs, its shim has heard that it is "
+            "over; on a node that reaches nobody it ends when the node returns.",
             pod["spec"].get("nodeName"),
             name,
         )

@@ -106,7 +106,8 @@ async def test_shims_are_heard_where_the_engine_cannot_tell(usages: Usages, engi
     assert soon < late < 60
 
 
-async def test_shims_need_not_say_what_the_engine_tells(usages: Usages, engine: Counted) -> None:
+async def test_what_the_engine_tells_counts_and_shims_still_call(usages: Usages, engine: Counted) -> None:
+    """By the answer they hear whether their attempt goes on."""
     await usages.of([attempt(1)])
-    assert usages.report(attempt(1), usage(cpu=1.9)) > 60
+    assert 10 < usages.report(attempt(1), usage(cpu=1.9)) <= 15
     assert figures((await usages.of([attempt(1)]))["r1-step-1"]).cpu == 0.5
