@@ -143,9 +143,11 @@ class Campaign:
         return Counter(self.client.runs.get(self.project, run).state for run in self.runs)
 
     def second_attempts(self) -> list[str]:
-        """Attempts beyond the first, with the reason of the one before."""
-        rows = query(self.plane, "SELECT id, number, reason, message FROM attempts ORDER BY subject, step, number")
-        return [str(row) for row in rows if row[1] > 1]
+        """Attempts of its runs beyond the first, with the reason of the one before."""
+        rows = query(
+            self.plane, "SELECT id, number, reason, message, project FROM attempts ORDER BY subject, step, number"
+        )
+        return [str(row) for row in rows if row[1] > 1 and row[4] == self.project]
 
     def report(self) -> str:
         """One paragraph of figures."""

@@ -170,22 +170,6 @@ async def test_the_kubelet_is_killed_and_comes_back(rig: Rig) -> None:
     assert rig.server.marks(f"{spec.id}-main-0") == 1
 
 
-@pytest.mark.alone
-async def test_a_lost_node(rig: Rig) -> None:
-    """Nobody reports for the node any more: its work is lost, and stopping it does not wait for ever."""
-    backend = await rig.open(toleration_seconds=1, stop_seconds=5)
-    spec = marking(rig, "sleep 600")
-    handle = await rig.start(backend, spec)
-    await marked(rig, f"{spec.id}-main-0")
-    async with watching(backend) as seen:
-        with rig.cluster.faults.kubelet_down():
-            lost = await told(seen, spec.id, 150)
-            assert (lost.state, lost.reason) == (State.FAILED, Reason.NODE_LOST)
-            await backend.stop(handle, 1)
-            assert not [each for each in await backend.list() if each.workload == spec.id]
-    assert rig.server.marks(f"{spec.id}-main-0") == 1
-
-
 async def test_the_wrapper_is_killed(rig: Rig) -> None:
     backend = await rig.open()
     spec = marking(rig, "sleep 600")
