@@ -40,6 +40,20 @@ async def test_slots(engine: Engine) -> None:
     await engine.marked(specs[2].id)
 
 
+async def test_memory_is_a_slot_too(engine: Engine) -> None:
+    engine.needs("slots")
+    engine.options.update(memory=2**30)  # type: ignore[attr-defined]
+    backend = await engine.backend()
+    most, rest = ({"resources": Resources(memory=size * 2**20)} for size in (800, 224))
+    first = await engine.start(backend, engine.spec("wait()", role=most))
+    with pytest.raises(QuotaExceeded, match="memory"):
+        await engine.start(backend, engine.spec("pass", role=most))
+    await engine.start(backend, engine.spec("wait()", role=rest))
+    assert (await backend.capacity())["memory"] == {"total": 2**30, "free": 0}  # type: ignore[attr-defined]
+    await backend.stop(first, 1)
+    await engine.start(backend, engine.spec("wait()", role=most))
+
+
 async def test_a_slot_is_free_when_the_command_ends(engine: Engine) -> None:
     engine.needs("slots")
     backend = await engine.backend()
