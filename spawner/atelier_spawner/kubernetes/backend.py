@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from atelier_core.backend import Backend, BackendSettings, Capacity, Endpoints, Exec, Usage
@@ -28,7 +29,7 @@ from atelier_spawner.kubernetes.api import (
 )
 from atelier_spawner.kubernetes.capacity import free
 from atelier_spawner.kubernetes.labels import WORKLOAD, namespace_of, selector
-from atelier_spawner.kubernetes.observe import expected, lost_nodes, observe
+from atelier_spawner.kubernetes.observe import expected, lost_nodes, observe, understood
 from atelier_spawner.kubernetes.options import read_options
 from atelier_spawner.kubernetes.pods import MAIN, Build
 from atelier_spawner.kubernetes.reflector import Change, Reflector
@@ -134,7 +135,8 @@ class KubernetesBackend(Backend, Endpoints, Exec, Capacity, Usage):
         except ApiError as error:
             raise explain(error, "list workloads") from error
         observed = [observe(each, self._patience, now, lost) for each in pods.values()]
-        return observed + [_without_pods(each, now) for workload, each in bare.items() if workload not in pods]
+        podless = [each for workload, each in bare.items() if workload not in pods]
+        return observed + [understood(each, partial(_without_pods, each, now)) for each in podless]
 
     async def watch(self) -> AsyncIterator[Observation]:
         """Changes of all pods of ours, by one watch per scope."""
