@@ -43,6 +43,7 @@ _EVERYWHERE = (
     Right("list", "", "resourcequotas"),
 )
 _PROJECTS = (
+    Right("get", "", "namespaces"),
     *(Right("patch", "", kind) for kind in ("namespaces", "serviceaccounts", "resourcequotas", "limitranges")),
     Right("patch", "networking.k8s.io", "networkpolicies"),
 )
