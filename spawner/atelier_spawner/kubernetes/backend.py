@@ -289,14 +289,18 @@ def _without_pods(runner: Object, now: datetime) -> Observation:
     """A Job or Deployment without pods: they were not made yet, or somebody deleted them for good."""
     metadata = runner["metadata"]
     conditions = (runner.get("status") or {}).get("conditions") or []
-    failed = next((each for each in conditions if each["type"] == "Failed" and each["status"] == "True"), None)
-    state = State.FAILED if failed else State.STARTING
+    met = {each["type"] for each in conditions if each["status"] == "True"}
+    state, reason, message = State.STARTING, Reason.NONE, ""
+    if "Failed" in met:
+        state, reason, message = State.FAILED, Reason.GONE, "Its pods were deleted by somebody else."
+    elif "Complete" in met:  # whether its outputs are stored, only its shims' reports tell
+        state = State.DONE
     replicas = [ReplicaObservation(name=name, state=state) for name in expected(metadata)]
     return Observation(
         workload=metadata["labels"][WORKLOAD],
         state=state,
-        reason=Reason.GONE if failed else Reason.NONE,
-        message="Its pods were deleted by somebody else." if failed else "",
+        reason=reason,
+        message=message,
         replicas=tuple(replicas),
         observed_at=now,
     )

@@ -213,6 +213,18 @@ def test_a_service_runs_when_it_answers_and_fails_when_it_keeps_crashing() -> No
     assert (seen.state, seen.reason) == (State.FAILED, Reason.EXIT_CODE)
 
 
+@pytest.mark.parametrize(
+    ("end", "reason"), [(ended(2), Reason.EXIT_CODE), (ended(137, "OOMKilled"), Reason.OOM_KILLED)]
+)
+def test_a_service_that_just_ended_says_so(end: dict[str, Any], reason: Reason) -> None:
+    """It was once shown as pulling its image until it was started again."""
+    for status in (main(end, restartCount=0), main({"waiting": {}}, restartCount=1, lastState=end)):
+        down = pod(kind="service", phase="Running", conditions=scheduled(), containerStatuses=status)
+        seen = observe([down], PATIENCE, NOW)
+        assert (seen.state, seen.reason) == (State.STARTING, reason)
+        assert "1 times" in seen.message
+
+
 def node(ready: str, since: datetime) -> dict[str, Any]:
     condition = {"type": "Ready", "status": ready, "lastTransitionTime": since.isoformat()}
     return {"metadata": {"name": "n1"}, "status": {"conditions": [condition]}}

@@ -1,4 +1,4 @@
-"""One workload that nobody understands, beside others that are as they should be."""
+"""What a back end lists and watches when not all of it is as it should be."""
 
 from __future__ import annotations
 
@@ -54,3 +54,11 @@ async def test_a_job_without_pods_too(quiet_cluster: KubeApi, quiet_backend: Kub
     quiet_cluster.put("jobs", pod_of("good"))
     listed = {each.workload: each.state for each in await quiet_backend.list()}
     assert listed == {"senseless": State.FAILED, "good": State.STARTING}
+
+
+async def test_a_complete_job_whose_pods_were_collected_is_over(
+    quiet_cluster: KubeApi, quiet_backend: KubernetesBackend
+) -> None:
+    quiet_cluster.put("jobs", pod_of("done", conditions=[{"type": "Complete", "status": "True"}]))
+    (seen,) = await quiet_backend.list()
+    assert (seen.state, seen.reported) == (State.DONE, False)
