@@ -41,10 +41,11 @@ class KubeApi:
         if told:
             self._tell(plural, "MODIFIED" if known else "ADDED", self.objects[key])
 
-    def remove(self, plural: str, namespace: str, name: str) -> None:
+    def remove(self, plural: str, namespace: str, name: str, *, told: bool = True) -> None:
         """Forget an object."""
         gone = self.objects.pop((plural, namespace, name))
-        self._tell(plural, "DELETED", gone)
+        if told:
+            self._tell(plural, "DELETED", gone)
 
     def kubeconfig(self, path: Path, user: Object | None = None) -> str:
         """Write one that leads here."""
