@@ -8,6 +8,7 @@ import re
 from atelier_core.errors import Invalid
 
 PROJECT_NAME = re.compile(r"[a-z][a-z0-9-]{0,29}")
+_PLAIN_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,200}")
 _UNSAFE = re.compile(r"[^a-z0-9]+")
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _HASHED = re.compile(r".*-{2}[0-9a-f]{8}")
@@ -22,6 +23,11 @@ def check_project_name(name: str) -> str:
             hint="Use 1 to 30 lower-case letters, digits and dashes; start with a letter, end without a dash.",
         )
     return name
+
+
+def personal_name(user: str) -> str:
+    """The name of a user's personal project: the user's own, made safe where it could not be part of a path."""
+    return user if _PLAIN_USER.fullmatch(user) and ".." not in user else slug(user)
 
 
 def slug(text: str, limit: int = 40) -> str:

@@ -13,7 +13,7 @@ from traitlets.config import Config
 from traitlets.config.loader import LazyConfigValue
 
 from atelier_core.errors import Invalid
-from atelier_core.names import check_project_name
+from atelier_core.names import check_project_name, personal_name
 
 SERVICE = "atelier"
 GATEWAY = "atelier-gateway"
@@ -117,7 +117,7 @@ def _token_of(spawner: Any) -> str:
 
 
 def _project_of(spawner: Any) -> str:
-    return str(getattr(spawner, "project", "") or spawner.name or spawner.user.name)
+    return str(getattr(spawner, "project", "") or spawner.name or personal_name(spawner.user.name))
 
 
 def _add_roles(c: Config, users: list[str], groups: list[str]) -> None:

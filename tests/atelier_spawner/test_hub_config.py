@@ -10,6 +10,7 @@ import pytest
 from jupyterhub.spawner import LocalProcessSpawner, SpawnException
 from traitlets.config import Config
 
+from atelier_core.names import slug
 from atelier_spawner.hub_config import ACCESS, ADMIN, SERVER_DEFAULTS, USE, setup
 
 
@@ -122,6 +123,14 @@ async def test_the_section_of_a_spawners_class_gets_what_all_spawners_get(
     with pytest.raises(SpawnException):
         await bad.run_pre_spawn_hook()
     assert seen == ["vision"]
+
+
+@pytest.mark.parametrize(("user", "project"), [("jane.doe", "jane.doe"), ("zoë", slug("zoë"))])
+def test_a_server_belongs_to_the_project_that_its_person_has(user: str, project: str) -> None:
+    c = Config()
+    setup(c, service_url="http://x", service_token="t", gateway_url="http://gateway")
+    spawner = SimpleNamespace(name="", user=SimpleNamespace(name=user))
+    assert c.Spawner.environment["MLFLOW_WORKSPACE"](spawner) == project
 
 
 def test_what_a_section_adds_to_all_spawners_is_added_still() -> None:

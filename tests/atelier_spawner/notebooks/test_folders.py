@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 
 from atelier_core.errors import Forbidden
+from atelier_core.names import personal_name
+from atelier_core.workload import Role, WorkloadSpec
+from atelier_spawner.local.people import People
 from atelier_spawner.notebooks.folders import Folders, why_one_person
 from atelier_spawner.notebooks.identities import FIRST, Identities
 from atelier_spawner.notebooks.process import Process, stop_all, wait_gone
@@ -39,6 +42,16 @@ def test_a_folder_belongs_to_one_name_whatever_is_in_it(tmp_path: Path) -> None:
     assert len(paths) == len(plain + odd)
     assert {path.parent for path in paths} == {tmp_path / "data" / "users"}
     assert folders.project("jane.doe").name == folders.personal("jane.doe").name
+
+
+@pytest.mark.parametrize("user", ["ada", "jane.doe", "Jane", "zoë"])
+def test_in_the_personal_project_both_folders_are_ones_own(user: str, tmp_path: Path) -> None:
+    folders = Folders(tmp_path / "data", several=False)
+    folders.make()
+    role = Role(image="python", command=("true",))
+    spec = WorkloadSpec(id="r1-step-1", owner=user, project=personal_name(user), roles=(role,))
+    told = People({"people": str(folders.data_dir)}).variables(spec)
+    assert told == dict.fromkeys(("ATELIER_USER_DIR", "ATELIER_PROJECT_DIR"), str(folders.personal(user)))
 
 
 def test_numbers_are_kept_and_never_given_twice(tmp_path: Path) -> None:
