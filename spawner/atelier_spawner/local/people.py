@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from atelier_core.errors import Invalid
+from atelier_core.names import personal_name
 from atelier_core.workload import WorkloadSpec
 from atelier_spawner.notebooks.folders import Folders
 from atelier_spawner.notebooks.identities import Identities
@@ -59,7 +60,7 @@ class People:
         return {"ATELIER_USER_DIR": str(personal), "ATELIER_PROJECT_DIR": str(shared)}
 
     def _is_personal(self, spec: WorkloadSpec) -> bool:
-        return spec.project == spec.owner
+        return spec.project == personal_name(spec.owner)
 
     def _number(self, kind: str, name: str) -> int:
         """Numbers never change, so each is looked up once."""
