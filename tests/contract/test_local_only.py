@@ -117,6 +117,10 @@ print("in place", os.environ["ATELIER_ATTEMPT"]); mark(ID)
         ("raise ValueError('broken')", 1, b"ValueError: broken"),
         ("os._exit(9)", 9, b""),
         ("import sys; sys.exit('said')", 1, b"said\n"),
+        ("import sys; sys.stdout.close(); sys.exit(5)", 5, b""),
+        ("import sys; sys.stderr.close(); raise ValueError", 1, b""),
+        ("os.dup2(os.open('/dev/full', os.O_WRONLY), 1); print('x', end=''); raise ValueError('broken')", 1, b"broken"),
+        ("os.close(1); print('x', end='')", 120, b""),
     ],
 )
 async def test_light_step_ends_like_any_other(engine: Engine, source: str, code: int, text: bytes) -> None:

@@ -162,7 +162,20 @@ class Command:
         return Failure(outcome.COMMAND_NOT_FOUND, text)
 
     def _become_command(self, workdir: str, executable: str, send: int) -> NoReturn:
-        """In the child: never returns."""
+        """In the child: never returns, whatever happens: the parent's stack must not run twice."""
+        try:
+            self._enter(workdir, executable, send)
+            os.close(send)  # the number may belong to another file soon
+            if self.program is not None:
+                os._exit(self.program())
+        except BaseException:
+            traceback.print_exc()
+            sys.stderr.flush()
+        finally:
+            os._exit(_CANNOT_START)
+
+    def _enter(self, workdir: str, executable: str, send: int) -> None:
+        """In the child: become the command's file, or what its program runs in; why that fails goes to `send`."""
         try:
             os.setsid()
             os.chdir(workdir)
@@ -172,14 +185,9 @@ class Command:
             signal.pthread_sigmask(signal.SIG_SETMASK, set())
             if self.program is None:
                 os.execve(executable, self.items, self._environment)  # noqa: S606
-            os.close(send)
-            os._exit(self.program())
         except OSError as error:
             os.write(send, str(error.errno or errno.EIO).encode())
-        except BaseException:  # the parent's stack must not run twice
-            traceback.print_exc()
-            sys.stderr.flush()
-        os._exit(_CANNOT_START)
+            os._exit(_CANNOT_START)
 
 
 def block_signals() -> None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import sys
 import threading
 import traceback
 import types
+from collections.abc import Callable
+from typing import Any
 
 from atelier_runtime.spec import ShimSpec
 
 _ROOM = 64
+_OUTPUT_LOST = 120  # the exit code of an interpreter that could not write all that was printed
 _NAMES = ("ATELIER_ATTEMPT", "ATELIER_REPLICA")
 
 
@@ -55,14 +59,21 @@ def run(items: list[str], environment: dict[str, str], marker: Marker, spec: Shi
     os.environ.update(environment)
     _fresh_state()
     sys.path[:0] = [entry for entry in environment.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    code = _guarded(items)
+    threading._shutdown()  # type: ignore[attr-defined]  # waits for threads, as the interpreter does at its end
+    atexit._run_exitfuncs()
+    written = [_flush(stream) for stream in (sys.stdout, sys.stderr)]
+    return code if code or all(written) else _OUTPUT_LOST
+
+
+def _flush(stream: Any) -> bool:
+    """Whether all that was printed is written. The step may have closed the stream, or put another in its place."""
     try:
-        code = _guarded(items)
-        threading._shutdown()  # type: ignore[attr-defined]  # waits for threads, as the interpreter does at its end
-        atexit._run_exitfuncs()
-    finally:
-        for stream in (sys.stdout, sys.stderr):
+        if stream is not None and not getattr(stream, "closed", False):
             stream.flush()
-    return code
+    except Exception:
+        return False
+    return True
 
 
 def _fresh_state() -> None:
@@ -119,7 +130,7 @@ def _exit_code(code: object) -> int:
         return 0
     if isinstance(code, int):
         return code & 0xFF
-    print(code, file=sys.stderr)
+    _tell(lambda: print(code, file=sys.stderr))
     return 1
 
 
@@ -129,4 +140,10 @@ def _print_traceback(error: BaseException) -> None:
     own = os.path.dirname(os.path.abspath(__file__))
     while frames is not None and frames.tb_frame.f_code.co_filename.startswith(own):
         frames = frames.tb_next
-    traceback.print_exception(type(error), error, frames)
+    _tell(lambda: traceback.print_exception(type(error), error, frames))
+
+
+def _tell(say: Callable[[], None]) -> None:
+    """Say something where that is possible: standard error may be closed, or its disk full."""
+    with contextlib.suppress(Exception):
+        say()

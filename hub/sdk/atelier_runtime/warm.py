@@ -75,7 +75,7 @@ def _fork(order: dict[str, object], connection: socket.socket, marker: inplace.M
 
 
 def _become_shim(order: dict[str, object], send: int, marker: inplace.Marker) -> NoReturn:
-    """In the child: never returns."""
+    """In the child: never returns, whatever happens: the zygote's stack must not run twice."""
     try:
         os.setsid()
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -88,12 +88,13 @@ def _become_shim(order: dict[str, object], send: int, marker: inplace.Marker) ->
         send = -1  # the number may belong to another file soon
         if claim is not None:
             shim.carry(spec, _runner(marker) if order.get("in_place") else None)
+        os._exit(0)
     except BaseException as error:
-        traceback.print_exc()
         with contextlib.suppress(OSError):
             os.write(send, json.dumps({"error": f"{type(error).__name__}: {error}"}).encode())
+        traceback.print_exc()
+    finally:
         os._exit(1)
-    os._exit(0)
 
 
 def _claim(spec: ShimSpec) -> dict[str, object] | None:
