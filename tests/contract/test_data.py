@@ -106,11 +106,13 @@ async def test_input_at_a_place_of_its_own(engine: Engine, tmp_path: Path) -> No
 async def test_values(engine: Engine) -> None:
     source = """
 import json
-json.dump({"accuracy": 0.9, "best": "tree"}, open(os.environ["ATELIER_OUTPUTS"] + "/outputs.json", "w"))
+values = {"accuracy": 0.9, "best": "tree", "loss": float("nan"), "path": "a\\0\\udce9", "runs": [{"loss": 1e999}]}
+json.dump(values, open(os.environ["ATELIER_OUTPUTS"] + "/outputs.json", "w"))
 """
     spec = engine.spec(source, outputs=(Output(name="accuracy", type="value"),))
     seen = await engine.run(spec)
-    assert (seen.state, seen.values) == (State.DONE, {"accuracy": 0.9, "best": "tree"})
+    stored = {"accuracy": 0.9, "best": "tree", "loss": None, "path": "a\ufffd\ufffd", "runs": [{"loss": None}]}
+    assert (seen.state, seen.values) == (State.DONE, stored)
 
 
 async def test_results(engine: Engine) -> None:

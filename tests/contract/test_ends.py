@@ -54,9 +54,11 @@ async def test_timeout_ends_what_does_not_listen(engine: Engine) -> None:
 
 
 async def test_missing_output(engine: Engine) -> None:
-    seen = await engine.run(engine.spec("pass", outputs=(Output(name="model"),)))
+    """What is told of it can be stored, although a file's name that lies there could not."""
+    source = "open(os.environb[b'ATELIER_OUTPUTS'] + b'/caf\\xe9.csv', 'w').close()"
+    seen = await engine.run(engine.spec(source, outputs=(Output(name="model"),)))
     assert (seen.state, seen.reason) == (State.FAILED, Reason.OUTPUT_MISSING)
-    assert "model" in seen.message
+    assert "model" in seen.message and "caf\ufffd.csv" in seen.message
 
 
 async def test_missing_input(engine: Engine) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from atelier_runtime import process
 
-_LIMIT = 4 * 1024**2
+_LIMIT = 8 * 1024**2  # an exit file holds the values of a step: up to 1 MiB, which may be written four times as long
 
 
 class AlreadyClaimed(Exception):

@@ -210,7 +210,7 @@ def _leave_last_words(ended: dict[str, Any], stored: dict[str, Any]) -> None:
         return
     reason = stored.get("reason") or ended.get("reason", "")
     message = str(stored.get("message") or ended.get("message", ""))[:_MESSAGE_LIMIT]
-    words = {"exit_code": ended.get("exit_code"), "reason": reason, "message": message}
+    words = outcome.plain({"exit_code": ended.get("exit_code"), "reason": reason, "message": message})
     whole = json.dumps({**words, "stored": stored.get("stored", False), "values": stored.get("values", {})})
     with contextlib.suppress(OSError), open(_LAST_WORDS, "w", encoding="utf-8") as file:
         file.write(whole if len(whole.encode()) <= _LAST_WORDS_LIMIT else json.dumps(words))

@@ -19,6 +19,7 @@ _WAIT = 0.05
 _LOG_EVERY = 1.0
 _LOG_PIECE = 1024**2
 _DEAD_AFTER = 1.0
+_TOLD = ("exit_code", "reason", "message", "values", "outputs")
 
 
 class Sidecar:
@@ -110,17 +111,8 @@ class Sidecar:
         result = Outcome(ended.get("exit_code"), str(ended.get("reason", "")), str(ended.get("message", "")))
         if not result.reason:
             self._store(result)
-        self._call(
-            "finished",
-            {
-                "replica": self._spec.replica,
-                "exit_code": result.exit_code,
-                "reason": result.reason,
-                "message": result.message,
-                "values": result.values,
-                "outputs": result.outputs,
-            },
-        )
+        told = result.document()
+        self._call("finished", {"replica": self._spec.replica, **{name: told[name] for name in _TOLD}})
         self._write_stored(result)
 
     def _store(self, result: Outcome) -> None:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from atelier_runtime import archive, results
 from atelier_runtime.api import Api, ApiError, AttemptOver, Unreachable
-from atelier_runtime.outcome import OUTPUT_MISSING, OUTPUT_UNSTORED, Failure, Outcome
+from atelier_runtime.outcome import DEPTH, OUTPUT_MISSING, OUTPUT_UNSTORED, Failure, Outcome, TooDeep, plain
 from atelier_runtime.spec import Output, ShimSpec
 
 _TOO_LARGE = 413
@@ -28,9 +28,19 @@ def read_values(spec: ShimSpec) -> dict[str, Any]:
         return {}
     except (OSError, ValueError) as error:
         raise Failure(OUTPUT_MISSING, f"outputs/outputs.json could not be read as JSON: {error}.") from error
+    except RecursionError:
+        raise _too_deep() from None
     if not isinstance(document, dict):
         raise Failure(OUTPUT_MISSING, "outputs/outputs.json must hold one JSON object of at most 1 MiB.")
-    return document
+    try:
+        values: dict[str, Any] = plain(document)
+    except TooDeep:
+        raise _too_deep() from None
+    return values
+
+
+def _too_deep() -> Failure:
+    return Failure(OUTPUT_MISSING, f"outputs/outputs.json must not hold lists and objects more than {DEPTH} deep.")
 
 
 def store(spec: ShimSpec, api: Api | None, result: Outcome) -> None:
