@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 import atelier_runtime
-from atelier_runtime import files, outcome, process, results, store
-from atelier_runtime.api import Api, ApiError, AttemptOver, Unreachable
+from atelier_runtime import archive, files, outcome, process, results, store
+from atelier_runtime.api import Api, ApiError, AttemptOver, OwnFault, Unreachable
 from atelier_runtime.spec import ShimSpec
 from tests.harness.attempt_api import AttemptApi
 
@@ -110,6 +110,22 @@ def test_retries_and_refusals(api: AttemptApi) -> None:
     with pytest.raises(AttemptOver):
         stranger.post("started", {})
     stranger.close()
+
+
+def test_a_file_of_its_own_is_not_waited_for(api: AttemptApi, tmp_path: Path) -> None:
+    """What cannot be read or written here is not taken for a control plane that does not answer."""
+    api.expect("a1", inputs={"x": FOLDER / "api.py"})
+    client, missing = Api(api.url, "a1", "token-a1", patience=600), tmp_path / "no folder" / "x"
+    headers = {"X-Atelier-Kind": "file", "X-Atelier-Type": "any"}
+    for path in (str(missing), "/proc/self/mem"):  # the second can be opened, but not read from its beginning
+        with pytest.raises(OwnFault):
+            client.put_file("outputs/x", path, headers)
+    with pytest.raises(OwnFault, match="No such file"):
+        client.put_stream("outputs/x", lambda: archive.pack(str(missing)), headers)
+    with pytest.raises(OwnFault, match="No such file"):
+        client.get("inputs/x", lambda answer: missing.write_bytes(answer.read()))
+    assert client.get("inputs/x", lambda answer: len(answer.read())) == (FOLDER / "api.py").stat().st_size
+    client.close()
 
 
 def test_gives_up_in_the_end() -> None:

@@ -61,6 +61,21 @@ async def test_missing_output(engine: Engine) -> None:
     assert "model" in seen.message and "caf\ufffd.csv" in seen.message
 
 
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("os.mkfifo(path)", "neither a file nor a folder"),
+        ("os.mkdir(path); os.symlink('/etc/hostname', path + '/weights')", "leads out of the folder"),
+    ],
+)
+async def test_output_that_is_not_what_can_be_stored(engine: Engine, source: str, text: str) -> None:
+    """The step's own fault: it would be so the next time, too."""
+    spec = engine.spec(f"path = os.environ['ATELIER_OUTPUTS'] + '/model'; {source}", outputs=(Output(name="model"),))
+    seen = await engine.run(spec)
+    assert (seen.state, seen.reason) == (State.FAILED, Reason.OUTPUT_MISSING)
+    assert text in seen.message
+
+
 async def test_missing_input(engine: Engine) -> None:
     spec = engine.spec("mark(ID)", inputs=({"name": "data", "artifact": "a1"},))
     seen = await engine.run(spec)

@@ -8,9 +8,16 @@ import shutil
 import stat
 import tarfile
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Protocol
 
 CHUNK = 1024**2
+
+
+class Stream(Protocol):
+    """What an archive is read from."""
+
+    def read(self, amount: int, /) -> bytes:
+        """The next bytes."""
 
 
 class BadArchive(Exception):
@@ -24,7 +31,7 @@ def pack(folder: str) -> Iterator[bytes]:
     yield b"\0" * (2 * tarfile.BLOCKSIZE)
 
 
-def unpack(stream: BinaryIO, target: str, mode: str = "r|") -> None:
+def unpack(stream: Stream, target: str, mode: str = "r|") -> None:
     """Unpack a tar stream below `target`; refuses what would leave it, devices and pipes."""
     root = os.path.realpath(target)
     try:

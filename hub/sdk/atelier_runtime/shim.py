@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 import time
@@ -19,7 +18,6 @@ from atelier_runtime.stage import stage
 from atelier_runtime.store import gather_results, store
 
 ALREADY_CLAIMED = 75
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _LITTLE = 1024**2  # bytes: with less, a command could not even say what was wrong
 # Makes a program that runs in place of the command's file, or None to execute the file.
 InPlace = Callable[[ShimSpec, "list[str]", "dict[str, str]"], "Callable[[], int] | None"]
@@ -72,7 +70,7 @@ def _leave_exit(spec: ShimSpec, result: Outcome) -> None:
         except FileNotFoundError:  # the command removed the folder; the engine sees this process end and says so
             return None
         except OSError as error:
-            if error.errno not in _FULL or time.monotonic() > until:
+            if error.errno not in files.FULL or time.monotonic() > until:
                 raise
         time.sleep(1)
 

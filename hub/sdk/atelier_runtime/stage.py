@@ -6,10 +6,9 @@ import hashlib
 import json
 import os
 import shutil
-from http.client import HTTPResponse
 
 from atelier_runtime import archive
-from atelier_runtime.api import Api, ApiError, AttemptOver, Unreachable
+from atelier_runtime.api import Answer, Api, ApiError, AttemptOver, OwnFault, Unreachable
 from atelier_runtime.outcome import BAD_SPEC, INPUT_UNAVAILABLE, Failure
 from atelier_runtime.spec import Code, Input, ShimSpec
 
@@ -30,7 +29,7 @@ def stage(spec: ShimSpec, api: Api | None) -> None:
         raise Failure(BAD_SPEC, str(error)) from error
     except (ApiError, Unreachable, archive.BadArchive) as error:
         raise Failure(INPUT_UNAVAILABLE, str(error)) from error
-    except OSError as error:
+    except (OSError, OwnFault) as error:
         raise Failure(INPUT_UNAVAILABLE, f"Code and inputs could not be written: {error}.") from error
 
 
@@ -66,7 +65,7 @@ def _place_code(spec: ShimSpec, code: Code, api: Api) -> None:
 def _download_code(api: Api, digest: str, path: str) -> None:
     temporary = f"{path}.{os.getpid()}.part"
 
-    def receive(response: HTTPResponse) -> None:
+    def receive(response: Answer) -> None:
         with open(temporary, "wb") as file:
             shutil.copyfileobj(response, file, archive.CHUNK)
 
@@ -101,7 +100,7 @@ def _place_input(spec: ShimSpec, item: Input, api: Api) -> None:
         raise Failure(INPUT_UNAVAILABLE, f"The input {item.name!r} could not be fetched. {error}") from error
 
 
-def _receive_input(response: HTTPResponse, target: str) -> None:
+def _receive_input(response: Answer, target: str) -> None:
     temporary = target + ".part"
     _clear(temporary)
     if response.getheader("X-Atelier-Kind") == "folder":

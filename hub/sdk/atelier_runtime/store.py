@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from atelier_runtime import archive, results
-from atelier_runtime.api import Api, ApiError, AttemptOver, Unreachable
+from atelier_runtime.api import Api, ApiError, AttemptOver, OwnFault, Unreachable
 from atelier_runtime.outcome import DEPTH, OUTPUT_MISSING, OUTPUT_UNSTORED, Failure, Outcome, TooDeep, plain
 from atelier_runtime.spec import Output, ShimSpec
 
@@ -93,6 +93,8 @@ def _store_output(spec: ShimSpec, output: Output, api: Api | None) -> str:
     if not archive.inside(os.path.realpath(spec.root), path):
         raise Failure(OUTPUT_MISSING, f"The output {output.name!r} is a link that leads out of the attempt's folder.")
     kind = "folder" if os.path.isdir(path) else "file"
+    if kind == "file" and not os.path.isfile(path):  # a pipe would never be read to its end
+        raise Failure(OUTPUT_MISSING, f"The output {output.name!r} is neither a file nor a folder.")
     headers = {"X-Atelier-Kind": kind, "X-Atelier-Type": output.type, "Content-Type": "application/octet-stream"}
     target = "outputs/" + quote(output.name, safe="")
     try:
@@ -102,7 +104,9 @@ def _store_output(spec: ShimSpec, output: Output, api: Api | None) -> str:
             answer = api.put_file(target, path, headers)
     except AttemptOver:
         raise
-    except (ApiError, Unreachable, archive.BadArchive) as error:
+    except (OwnFault, archive.BadArchive) as error:
+        raise Failure(OUTPUT_MISSING, f"The output {output.name!r} cannot be stored as it is. {error}") from error
+    except (ApiError, Unreachable) as error:
         if isinstance(error, ApiError) and error.status == _TOO_LARGE:  # it would be so the next time, too
             raise Failure(OUTPUT_MISSING, str(error)) from error
         raise Failure(OUTPUT_UNSTORED, f"The output {output.name!r} could not be stored. {error}") from error
