@@ -66,14 +66,14 @@ async def test_inputs_and_outputs(engine: Engine, tmp_path: Path) -> None:
 import shutil
 inputs, outputs = os.environ["ATELIER_INPUTS"], os.environ["ATELIER_OUTPUTS"]
 assert open(inputs + "/single").read() == "one,two"
-shutil.copytree(inputs + "/folder", outputs + "/folder")
+shutil.copytree(inputs + "/my data é?", outputs + "/folder")
 open(outputs + "/file", "w").write("out")
 os.makedirs("made"); open("made/here", "w").write("placed")
 """
     spec = engine.spec(
         source,
-        artifacts={"single": single, "folder": data},
-        inputs=(Input(name="single", artifact="a1"), Input(name="folder", artifact="a2")),
+        artifacts={"single": single, "my data é?": data},
+        inputs=(Input(name="single", artifact="a1"), Input(name="my data é?", artifact="a2")),
         outputs=(
             Output(name="file", type="model"),
             Output(name="folder", type="dataset"),

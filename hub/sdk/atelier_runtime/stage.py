@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+from urllib.parse import quote
 
 from atelier_runtime import archive
 from atelier_runtime.api import Answer, Api, ApiError, AttemptOver, OwnFault, Unreachable
@@ -93,7 +94,7 @@ def _place_input(spec: ShimSpec, item: Input, api: Api) -> None:
         raise ValueError(f"The input {item.name!r} has no place of its own.")
     os.makedirs(os.path.dirname(target), exist_ok=True)
     try:
-        api.get("inputs/" + item.name, lambda response: _receive_input(response, target))
+        api.get("inputs/" + quote(item.name, safe=""), lambda response: _receive_input(response, target))
     except AttemptOver:
         raise
     except (ApiError, Unreachable, archive.BadArchive) as error:
