@@ -7,6 +7,8 @@ import json
 import tarfile
 from pathlib import Path
 
+import pytest
+
 from atelier_core.states import State
 from atelier_core.workload import Input, Output
 from tests.contract.engine import Engine
@@ -135,6 +137,28 @@ json.dump(items, open(os.environ["ATELIER_RESULTS"] + "/metric.json", "w"))
         "page.html",
         "just words",
     ]
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("open(path, 'w').write('[' * 100_000 + ']' * 100_000)", b"could not be read"),
+        ("open(path, 'w').write('<html>')", b"could not be read"),
+        ("os.symlink('/etc/hostname', path + '.link')", b"are not kept"),
+        ('open(path, \'w\').write(\'[{"text": "\\\\ud83d", "loss": NaN}]\')', b""),
+    ],
+)
+async def test_a_step_does_not_fail_because_of_its_results(engine: Engine, source: str, text: bytes) -> None:
+    """Its log says what is wrong with them."""
+    backend = await engine.backend()
+    spec = engine.spec(f"path = os.environ['ATELIER_RESULTS'] + '/metric.json'; {source}; print('done')")
+    handle = await engine.start(backend, spec)
+    assert (await engine.final(backend, spec.id)).state is State.DONE
+    log = await engine.log(backend, handle)
+    assert log.startswith(b"done\n") and text in log and (b"[Atelier: the results" in log) == bool(text)
+    if not text:
+        with tarfile.open(engine.api.attempts[spec.id].outputs["results"].path) as archive:
+            assert json.load(archive.extractfile("metric.json")) == [{"text": "\ufffd", "loss": None}]  # type: ignore[arg-type]
 
 
 async def test_big_output(engine: Engine) -> None:

@@ -26,11 +26,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
 from typing import Any
 
 from atelier_runtime import files, outcome, process
-from atelier_runtime.log import CopiedLog
+from atelier_runtime.log import CopiedLog, add
 from atelier_runtime.outcome import Failure, Outcome, Stopped
 from atelier_runtime.spec import ShimSpec
 
@@ -162,7 +163,7 @@ def _run(spec: ShimSpec, root: str) -> Outcome:
         os.write(log, (failure.message + "\n").encode())
         print(failure.message, file=sys.stderr)
     if spec.stores and not result.reason:
-        gather_results(spec, started)
+        gather_results(spec, started, partial(add, _file(root, "log")))
     result.started_at, result.ended_at = started, time.time()
     return result
 

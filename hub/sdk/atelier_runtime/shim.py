@@ -6,12 +6,13 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
 
 from atelier_runtime import files, outcome, process
 from atelier_runtime.api import PATIENCE, Api, AttemptOver
 from atelier_runtime.command import Command, block_signals
-from atelier_runtime.log import OwnLog
+from atelier_runtime.log import OwnLog, add
 from atelier_runtime.outcome import Failure, Outcome, Stopped
 from atelier_runtime.spec import ShimSpec
 from atelier_runtime.stage import stage
@@ -82,7 +83,7 @@ def _carry(spec: ShimSpec, api: Api | None, result: Outcome, in_place: InPlace |
     if ended.reason:
         result.fail(ended.reason, ended.message + _no_room(spec.root))
     elif spec.stores:
-        store(spec, api, result)
+        store(spec, api, result, _say_in_log(spec))
     else:
         result.stored = True
 
@@ -111,8 +112,12 @@ def _run(spec: ShimSpec, in_place: InPlace | None) -> Outcome:
         log.close()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
     if spec.stores:
-        gather_results(spec, since)
+        gather_results(spec, since, _say_in_log(spec))
     return result
+
+
+def _say_in_log(spec: ShimSpec) -> Callable[[str], None]:
+    return partial(add, files.log_path(spec.root, spec.replica))
 
 
 def _note_command(spec: ShimSpec, pid: int) -> None:

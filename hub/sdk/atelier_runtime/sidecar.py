@@ -11,6 +11,7 @@ from typing import Any
 from atelier_runtime import files, outcome, pod
 from atelier_runtime.api import Api, ApiError, AttemptOver, Unreachable
 from atelier_runtime.gauge import Gauge
+from atelier_runtime.log import notice
 from atelier_runtime.outcome import Failure, Outcome
 from atelier_runtime.spec import ShimSpec
 from atelier_runtime.store import store
@@ -120,7 +121,7 @@ class Sidecar:
             result.stored = True
             return
         try:
-            store(self._spec, self._api, result)
+            store(self._spec, self._api, result, lambda text: self._send_log(notice(text)))
         except Failure as failure:
             result.fail(failure.reason, failure.message)
         except OSError as error:

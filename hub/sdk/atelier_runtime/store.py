@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -11,6 +12,8 @@ from atelier_runtime import archive, results
 from atelier_runtime.api import Api, ApiError, AttemptOver, OwnFault, Unreachable
 from atelier_runtime.outcome import DEPTH, OUTPUT_MISSING, OUTPUT_UNSTORED, Failure, Outcome, TooDeep, plain
 from atelier_runtime.spec import Output, ShimSpec
+
+Say = Callable[[str], None]
 
 _TOO_LARGE = 413
 _VALUES = "outputs/outputs.json"
@@ -43,26 +46,38 @@ def _too_deep() -> Failure:
     return Failure(OUTPUT_MISSING, f"outputs/outputs.json must not hold lists and objects more than {DEPTH} deep.")
 
 
-def store(spec: ShimSpec, api: Api | None, result: Outcome) -> None:
-    """Fill `result` with values and stored outputs; `Failure` if one is missing or could not be stored."""
+def store(spec: ShimSpec, api: Api | None, result: Outcome, say: Say) -> None:
+    """Fill `result` with values and stored outputs; `Failure` if one is missing or could not be stored.
+
+    What is wrong with the result views, for which a step does not fail, goes to `say`.
+    """
     result.values = read_values(spec)
     found = [output for output in spec.outputs if _is_there(spec, output, result.values)]
-    if os.path.isdir(spec.path("results")) and os.listdir(spec.path("results")):
-        found.append(Output(name="results", type="results", path="results"))
     for output in found:
         if output.type != "value":
             result.outputs[output.name] = _store_output(spec, output, api)
+    if os.path.isdir(spec.path("results")) and os.listdir(spec.path("results")):
+        _store_results(spec, api, result, say)
     result.stored = True
 
 
-def gather_results(spec: ShimSpec, since: float) -> None:
+def _store_results(spec: ShimSpec, api: Api | None, result: Outcome, say: Say) -> None:
+    try:
+        result.outputs["results"] = _store_output(spec, Output(name="results", type="results", path="results"), api)
+    except Failure as failure:
+        if failure.reason != OUTPUT_MISSING:
+            raise
+        say(f"the results of this step are not kept: {failure.message}")
+
+
+def gather_results(spec: ShimSpec, since: float, say: Say) -> None:
     """Bring the result views together; a step does not fail because of them."""
     try:
         if not os.path.isdir(spec.path("results")):
             os.mkdir(spec.path("results"))  # not what it lies in: that may be gone, which is then told
         results.gather(spec, since)
-    except OSError:
-        pass
+    except (OSError, ValueError, RecursionError) as error:
+        say(f"the results of this step could not be read: {error}.")
 
 
 def _is_there(spec: ShimSpec, output: Output, values: dict[str, Any]) -> bool:
