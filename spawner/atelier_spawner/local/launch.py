@@ -114,7 +114,9 @@ class Launcher:
                     attempt.keep_claim(replica.name)
                     continue
                 role = next(role for role in spec.roles if role.name == replica.role)
-                in_place = spec.light and spec.topology is Topology.SINGLE and runs_in_place(list(role.command))
+                variables = {**self._env, **role.env, **role.secret_env}
+                single = spec.topology is Topology.SINGLE
+                in_place = spec.light and single and runs_in_place(list(role.command), variables)
                 zygote = self._zygote(environments[role.image], spec.uid, groups, in_place)
                 held.enter_context(zygote.in_use())
                 starts.append(_start(zygote, attempt, replica.name, in_place))
