@@ -21,11 +21,11 @@ print(os.getpid(), flush=True); time.sleep(600)
 """
 
 
-@pytest.mark.parametrize("code", [1, 3, 137])
+@pytest.mark.parametrize("code", [1, 3, 137, 255])
 async def test_exit_code(engine: Engine, code: int) -> None:
     seen = await engine.run(engine.spec(f"import sys; sys.exit({code})"))
     assert (seen.state, seen.reason, seen.exit_code) == (State.FAILED, Reason.EXIT_CODE, code)
-    assert seen.message
+    assert seen.message == f"It ended with exit code {code}."
 
 
 async def test_killed_by_a_signal(engine: Engine) -> None:
@@ -38,6 +38,13 @@ async def test_command_not_found(engine: Engine) -> None:
     seen = await engine.run(engine.spec(("no-such-program", "x")))
     assert (seen.state, seen.reason) == (State.FAILED, Reason.COMMAND_NOT_FOUND)
     assert "no-such-program" in seen.message
+
+
+async def test_variable_that_no_program_can_be_given(engine: Engine) -> None:
+    engine.needs("processes")  # a cluster refuses it itself
+    seen = await engine.run(engine.spec("mark(ID)", role={"env": {"MINE": "a\0b"}}))
+    assert (seen.state, seen.reason) == (State.FAILED, Reason.BAD_SPEC)
+    assert "'MINE'" in seen.message
 
 
 async def test_timeout(engine: Engine) -> None:

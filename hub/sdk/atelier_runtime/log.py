@@ -6,7 +6,7 @@ import contextlib
 import os
 
 _TAIL = 64 * 1024
-_TOO_LONG = "this log is longer than {limit}; its beginning and its end are kept, what was between is not."
+_TOO_LONG = "[Atelier: this log is longer than {limit}; its beginning and its end are kept, what was between is not.]"
 
 
 def readable(size: int) -> str:
@@ -20,8 +20,8 @@ def readable(size: int) -> str:
 
 
 def notice(text: str) -> bytes:
-    """What the platform itself says in a log."""
-    return f"\n[Atelier: {text}]\n".encode("utf-8", "replace")
+    """What the platform itself says in a log, on a line of its own."""
+    return f"\n{text}\n".encode("utf-8", "replace")
 
 
 def _notice(limit: int) -> bytes:

@@ -67,7 +67,7 @@ def _store_results(spec: ShimSpec, api: Api | None, result: Outcome, say: Say) -
     except Failure as failure:
         if failure.reason != OUTPUT_MISSING:
             raise
-        say(f"the results of this step are not kept: {failure.message}")
+        say(f"[Atelier: the results of this step are not kept: {failure.message}]")
 
 
 def gather_results(spec: ShimSpec, since: float, say: Say) -> None:
@@ -77,7 +77,7 @@ def gather_results(spec: ShimSpec, since: float, say: Say) -> None:
             os.mkdir(spec.path("results"))  # not what it lies in: that may be gone, which is then told
         results.gather(spec, since)
     except (OSError, ValueError, RecursionError) as error:
-        say(f"the results of this step could not be read: {error}.")
+        say(f"[Atelier: the results of this step could not be read: {error}.]")
 
 
 def _is_there(spec: ShimSpec, output: Output, values: dict[str, Any]) -> bool:
