@@ -55,6 +55,7 @@ def _place_code(spec: ShimSpec, code: Code, api: Api) -> None:
     path = os.path.join(folder, code.digest.replace(":", "-") + ".tar.gz")
     if not os.path.exists(path) or _digest(path) != code.digest:
         _download_code(api, code.digest, path)
+    os.utime(path)  # it is of use: the cache keeps it
     target = spec.path(code.path)
     os.makedirs(target, exist_ok=True)
     with open(path, "rb") as stream:
