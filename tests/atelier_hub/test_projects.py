@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from sqlalchemy import event, text
 
 from atelier_core.errors import Invalid
 from atelier_hub.features.projects import service
+from atelier_hub.features.projects.leftovers import Leftovers
+from atelier_hub.features.projects.store import RemovedRow
 from tests.atelier_hub.conftest import Person
 from tests.atelier_hub.server import Server
 from tests.harness.hub import TestHub
@@ -239,6 +242,43 @@ def test_a_name_used_again_does_not_show_the_old_projects_past(
     assert [tuple(row) for row in rows] == [("project.created", heir.name)]
 
 
+def test_a_name_used_again_does_not_show_the_old_projects_files(
+    tmp_path: Path, new_url: Callable[[str], str], hub: TestHub, new_name: NewName
+) -> None:
+    """Whenever the control plane dies: a deletion that was cut short is finished before the name is free again."""
+    shared, token = tmp_path / "projects", hub.add_user("tidy")
+    backends = {"local": {"type": "local", "people": str(tmp_path)}}
+    server = Server(tmp_path / "control-plane", new_url("sqlite"), hub, backends=backends)
+    killed, deleted, stuck = new_name(), new_name(), new_name()
+    for name in (killed, deleted, stuck):
+        (shared / name).mkdir(parents=True)
+        (shared / name / "payroll.csv").write_text("99999")
+    with server.context.db.write() as session:
+        session.add(RemovedRow(name=killed))
+    server.start()
+    try:
+        until(lambda: not (shared / killed).exists() and not any((shared / ".removed").iterdir()))
+        client = server.client(token)
+        client.post("/projects", json={"name": killed}).raise_for_status()
+        for name in (deleted, stuck):
+            client.post("/projects", json={"name": name}).raise_for_status()
+        client.delete(f"/projects/{deleted}", headers=ANY).raise_for_status()
+        assert not (shared / deleted).exists()
+        client.post("/projects", json={"name": deleted}).raise_for_status()
+        until(lambda: not any((shared / ".removed").iterdir()))
+        (shared / ".removed").rmdir()
+        (shared / ".removed").touch()  # nothing can be set aside now
+        client.delete(f"/projects/{stuck}", headers=ANY).raise_for_status()
+        answer = client.post("/projects", json={"name": stuck})
+        assert (answer.status_code, answer.json()["code"]) == (409, "being_removed") and answer.json()["hint"]
+        (shared / ".removed").unlink()
+        server.context.get(Leftovers).set_aside()
+        client.post("/projects", json={"name": stuck}).raise_for_status()
+        assert not (shared / stuck).exists()
+    finally:
+        server.stop()
+
+
 def test_a_full_disk_is_told_as_such(
     tmp_path: Path, new_url: Callable[[str], str], hub: TestHub, new_name: NewName
 ) -> None:
@@ -256,6 +296,13 @@ def test_a_full_disk_is_told_as_such(
         client.post("/projects", json={"name": new_name()}).raise_for_status()
     finally:
         server.stop()
+
+
+def until(what: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not what():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def _limit_pages(server: Server) -> Callable[[], None]:

@@ -12,6 +12,7 @@ from atelier_core.errors import Forbidden, Invalid
 from atelier_hub.auth import Access, Role, require
 from atelier_hub.context import Context, Ctx
 from atelier_hub.features.projects import service
+from atelier_hub.features.projects.leftovers import Leftovers
 from atelier_hub.features.projects.service import Member, MemberKind, Project, SecretName, Who
 from atelier_hub.http.etag import IfMatch, set_etag
 from atelier_hub.http.paging import Page, PagingQuery
@@ -147,6 +148,7 @@ def delete_project(
     """Remove a project and all that belongs to it."""
     with ctx.db.write() as session:
         service.delete(session, access.actor, project, if_match, ctx.delete_guards)
+    ctx.get(Leftovers).deleted()
 
 
 @router.get("/projects/{project}/members")
