@@ -150,7 +150,7 @@ def test_membership_changes_reach_open_feeds(
         owner.http.post(members, json={"name": guest.name, "role": "viewer"}).raise_for_status()
         say(server, project, "during")
         assert [event["subject"] for event in stream.until("during")] == [guest.name, "during"]
-        owner.http.delete(f"{members}/user/{guest.name}", headers=ANY).raise_for_status()
+        owner.http.delete(f"{members}?kind=user&name={guest.name}", headers=ANY).raise_for_status()
         say(server, project, "after")
         say(server, guest.name, "own")
         assert "after" not in [event["subject"] for event in stream.until("own")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from atelier_core.errors import Forbidden, Invalid
@@ -19,7 +19,8 @@ from atelier_hub.http.paging import Page, PagingQuery
 
 router = APIRouter(tags=["projects"])
 
-MemberName = Annotated[str, Path(min_length=1, max_length=200)]
+# Not in the path: a group may be called `/org/team`, and proxies refuse, decode or merge what looks like a path.
+MemberName = Annotated[str, Query(min_length=1, max_length=200)]
 _NAMED = r"^[A-Za-z_][A-Za-z0-9_.-]{0,62}$"
 SecretPath = Annotated[str, Path(pattern=_NAMED)]
 _SETTINGS_LIMIT = 64 * 1024
@@ -56,6 +57,13 @@ class NewMember(_Body):
     kind: MemberKind = "user"
     name: str = Field(min_length=1, max_length=200)
     role: Role
+
+    @field_validator("name")
+    @classmethod
+    def _visible(cls, value: str) -> str:
+        if not value.isprintable():
+            raise ValueError("a name has no control characters")
+        return value
 
 
 class MemberRole(_Body):
@@ -175,7 +183,7 @@ def add_member(
     return member
 
 
-@router.patch("/projects/{project}/members/{kind}/{name}")
+@router.patch("/projects/{project}/members")
 def change_member(
     *,
     ctx: Ctx,
@@ -196,7 +204,7 @@ def change_member(
     return member
 
 
-@router.delete("/projects/{project}/members/{kind}/{name}", status_code=204)
+@router.delete("/projects/{project}/members", status_code=204)
 def remove_member(
     *,
     ctx: Ctx,
