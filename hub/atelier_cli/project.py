@@ -93,7 +93,7 @@ def secret() -> None:
 def list_secrets(session: Session) -> int:
     """List the names."""
     session.out.rows(
-        session.client.secrets.list(session.project), ("name", "updated_at", "updated_by"), empty="No secrets."
+        session.client.secrets.list(session.project), ("name", "changed_at", "changed_by"), empty="No secrets."
     )
     return exits.OK
 
