@@ -43,9 +43,9 @@ def create_command(session: Session, name: str, description: str) -> int:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @command_options
 def delete_command(session: Session, name: str, yes: bool) -> int:
-    """Remove a project with all of its runs and artifacts."""
+    """Remove a project with all of its runs, artifacts and files."""
     if not yes:
-        click.confirm(f"Remove project {name} with all of its runs and artifacts?", abort=True, err=True)
+        click.confirm(f"Remove project {name} with all of its runs, artifacts and files?", abort=True, err=True)
     session.client.projects.delete(name)
     session.out.one({"name": name, "deleted": True}, f"Project {name} is removed.")
     return exits.OK
@@ -93,7 +93,7 @@ def secret() -> None:
 def list_secrets(session: Session) -> int:
     """List the names."""
     session.out.rows(
-        session.client.secrets.list(session.project), ("name", "updated_at", "updated_by"), empty="No secrets."
+        session.client.secrets.list(session.project), ("name", "changed_at", "changed_by"), empty="No secrets."
     )
     return exits.OK
 

@@ -81,6 +81,13 @@ class Backend(ABC):
     def expect(self, handles: Collection[Handle]) -> None:  # noqa: B027  # optional
         """These were started before, perhaps by a process that is no more: `list` and `watch` must find them."""
 
+    def set_aside(self, project: str) -> None:  # noqa: B027  # optional
+        """Blocking: the project is deleted. Who takes its name finds nothing that it left here, and what of it may
+        still run gets at nothing of the new one. Quick; to be called again after a failure."""
+
+    def remove_aside(self) -> None:  # noqa: B027  # optional
+        """Blocking: remove what was set aside; what cannot be removed now waits for the next time."""
+
     @abstractmethod
     async def list(self) -> list[Observation]:
         """Everything of ours that the engine knows, running or ended and not yet stopped: the truth."""

@@ -185,7 +185,10 @@ class Feed:
     def _take(self, events: list[Event]) -> None:
         if not events:
             return
-        self._tail += events
+        for event in events:
+            if event.kind == "project.deleted":  # its name may be used again, by people who must not read its past
+                self._tail = [one for one in self._tail if one.project != event.subject]
+            self._tail.append(event)
         self._last = events[-1].id
         if len(self._tail) > self._size:
             self._floor = self._tail[-self._size - 1].id
@@ -226,6 +229,8 @@ class Visitor:
         self._checked = 0.0
         self.after = after
         self.projects: set[str] | None = set()
+        self._seen_at = 0  # the newest event when `projects` was read
+        self._looked_for = 0
 
     async def stream(self) -> AsyncIterator[ServerSentEvent]:
         """Server-sent events until the feed closes or the visitor may not read any more."""
@@ -235,12 +240,15 @@ class Visitor:
         while not feed.closed:
             if not await self._still_welcome():
                 return
-            events = feed.tail_after(self.after)
+            # A tail that is behind `projects` may hold what happened in an earlier project of the same name.
+            events = feed.tail_after(self.after) if feed.last >= self._seen_at else None
             if events is None:
                 events = await asyncio.to_thread(self._from_database)
             for event in events:
-                if event.subject_kind in {"member", "project"}:
+                if event.subject_kind in {"member", "project"} and event.id > self._looked_for:
+                    self._looked_for = event.id
                     await self._look_up()
+                    break  # these events are older than `projects` now: take them anew
                 self.after = event.id
                 if self._may_see(event):
                     yield ServerSentEvent(id=str(event.id), data=event.model_dump_json())
@@ -259,18 +267,18 @@ class Visitor:
         with self._context.db.read() as session:
             self.projects = self._visible(session)
             wanted = {self._project} if self._project else self.projects
-            newest = last_id(session)
+            newest = self._seen_at = last_id(session)
             events = read_after(session, self.after, wanted)
         if len(events) < BATCH:
             self.after = max(self.after, newest) if not events else self.after
         return events
 
     async def _look_up(self) -> None:
-        self.projects = await asyncio.to_thread(self._visible_now)
+        self.projects, self._seen_at = await asyncio.to_thread(self._visible_now)
 
-    def _visible_now(self) -> set[str] | None:
+    def _visible_now(self) -> tuple[set[str] | None, int]:
         with self._context.db.read() as session:
-            return self._visible(session)
+            return self._visible(session), last_id(session)
 
     def _visible(self, session: Session) -> set[str] | None:
         return None if self._actor.admin else set(self._context.auth.roles.roles(session, self._actor))

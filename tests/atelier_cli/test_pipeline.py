@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -196,6 +197,8 @@ def test_projects_members_and_secrets(shell: NewShell) -> None:
     listed = anna.run("secret", "list", "--project", name, "--json").stdout
     assert [secret["name"] for secret in records(listed)] == ["KEY"]
     assert "second" not in listed
+    table = anna.run("secret", "list", "--project", name).stdout
+    assert anna.name in table and f"{datetime.now():%Y-%m-}" in table
     assert anna.run("secret", "delete", "KEY", "--project", name).returncode == exits.OK
     assert anna.run("project", "remove", ben.name, "--project", name).returncode == exits.OK
     assert anna.run("project", "delete", name, "--yes").returncode == exits.OK

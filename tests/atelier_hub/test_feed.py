@@ -15,7 +15,10 @@ import httpx
 import pytest
 
 from atelier_core.states import State
+from atelier_hub.auth import Actor
 from atelier_hub.db import Database, emit
+from atelier_hub.features.projects import service as projects
+from atelier_hub.features.projects.leftovers import Leftovers
 from atelier_hub.feed import Feed, read_after
 from tests.atelier_hub.conftest import Person
 from tests.atelier_hub.server import Server
@@ -147,10 +150,43 @@ def test_membership_changes_reach_open_feeds(
         owner.http.post(members, json={"name": guest.name, "role": "viewer"}).raise_for_status()
         say(server, project, "during")
         assert [event["subject"] for event in stream.until("during")] == [guest.name, "during"]
-        owner.http.delete(f"{members}/user/{guest.name}", headers=ANY).raise_for_status()
+        owner.http.delete(f"{members}?kind=user&name={guest.name}", headers=ANY).raise_for_status()
         say(server, project, "after")
         say(server, guest.name, "own")
         assert "after" not in [event["subject"] for event in stream.until("own")]
+
+
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["here", "by_another_replica"])
+def test_a_name_used_again_does_not_replay_the_old_project(
+    server: Server, owner: Person, person: NewPerson, new_name: Callable[[], str], elsewhere: bool
+) -> None:
+    project, heir = new_name(), person()
+    heir.http.get("/me").raise_for_status()
+    with feed(owner) as stream:
+        owner.http.post("/projects", json={"name": project}).raise_for_status()
+        start = stream.until(project)[-1]["id"] - 1
+        say(server, project, "hidden")
+        stream.until("hidden")
+    second = Database(server.context.db.url.render_as_string(hide_password=False))
+    with (second if elsewhere else server.context.db).write() as session:
+        projects.delete(session, Actor(owner.name, "user"), project, "*")
+    server.context.get(Leftovers).set_aside()
+    with (second if elsewhere else server.context.db).write() as session:
+        projects.create(session, Actor(heir.name, "user"), project, {})
+    second.close()
+    for params in ({"project": project}, {}):
+        with feed(heir, after=start, **params) as stream:
+            seen = stream.next()
+            while seen["kind"] != "project.created":
+                assert seen["project"] != project
+                seen = stream.next()
+            assert seen["actor"] == heir.name
+    say(server, heir.name, "end")  # whereupon the tail has taken everything
+    with feed(heir) as stream:
+        say(server, heir.name, "live")
+        stream.until("live")
+    with feed(heir, after=start) as stream:
+        assert "hidden" not in [event["subject"] for event in stream.until("end")]
 
 
 def test_a_slow_reader_holds_up_nobody_and_still_gets_all(server: Server, owner: Person, person: NewPerson) -> None:

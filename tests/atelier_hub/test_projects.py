@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from sqlalchemy import event, text
 
 from atelier_core.errors import Invalid
 from atelier_hub.features.projects import service
+from atelier_hub.features.projects.leftovers import Leftovers
+from atelier_hub.features.projects.store import RemovedRow
+from atelier_sdk import Client
 from tests.atelier_hub.conftest import Person
 from tests.atelier_hub.server import Server
 from tests.harness.hub import TestHub
@@ -143,26 +147,41 @@ def test_members_roles_and_the_last_owner(owner: Person, person: NewPerson, proj
     assert added.status_code == 201
     assert owner.http.post(members, json={"name": guest.name, "role": "viewer"}).status_code == 409
     assert guest.http.post(members, json={"name": "x", "role": "owner"}).status_code == 403
-    mine = f"{members}/user/{owner.name}"
+    mine = f"{members}?kind=user&name={owner.name}"
     for answer in (
         owner.http.delete(mine, headers=ANY),
         owner.http.patch(mine, json={"role": "viewer"}, headers=ANY),
     ):
         assert (answer.status_code, answer.json()["code"]) == (409, "last_owner")
     promoted = owner.http.patch(
-        f"{members}/user/{guest.name}", json={"role": "owner"}, headers={"If-Match": added.headers["ETag"]}
+        f"{members}?kind=user&name={guest.name}", json={"role": "owner"}, headers={"If-Match": added.headers["ETag"]}
     )
     assert promoted.json()["role"] == "owner"
     assert owner.http.delete(mine, headers=ANY).status_code == 204
     assert owner.http.get(f"/projects/{project}").status_code == 404
 
 
+def test_groups_may_be_called_like_paths(server: Server, owner: Person, project: str) -> None:
+    """As Keycloak calls them."""
+    with Client(server.url.removesuffix("/api"), owner.token) as client:
+        for name in ("/org/team", "a b", "..", ".", "a?b#c%2F&kind=user", "Büro"):
+            for role in ("viewer", "member"):
+                client.members.set(project, name, role, kind="group")
+            assert [(one.name, one.role) for one in client.members.list(project) if one.kind == "group"] == [
+                (name, "member")
+            ]
+            client.members.remove(project, name, kind="group")
+    for name in ("x\ny", "\x7f", "a\u200bb"):
+        answer = owner.http.post(f"/projects/{project}/members", json={"kind": "group", "name": name, "role": "viewer"})
+        assert (answer.status_code, answer.json()["field"]) == (422, "name"), answer.text
+
+
 def test_everybody_may_leave_but_not_remove_others(owner: Person, person: NewPerson, project: str) -> None:
     one, two = person(), person()
     for guest in (one, two):
         owner.http.post(f"/projects/{project}/members", json={"name": guest.name, "role": "viewer"}).raise_for_status()
-    assert one.http.delete(f"/projects/{project}/members/user/{two.name}", headers=ANY).status_code == 403
-    assert one.http.delete(f"/projects/{project}/members/user/{one.name}", headers=ANY).status_code == 204
+    assert one.http.delete(f"/projects/{project}/members?kind=user&name={two.name}", headers=ANY).status_code == 403
+    assert one.http.delete(f"/projects/{project}/members?kind=user&name={one.name}", headers=ANY).status_code == 204
     assert one.http.get(f"/projects/{project}").status_code == 404
 
 
@@ -172,7 +191,7 @@ def test_two_owners_who_leave_at_once_leave_one(server: Server, owner: Person, p
     codes: list[int] = []
 
     def leave(who: Person) -> None:
-        path = f"/projects/{project}/members/user/{who.name}"
+        path = f"/projects/{project}/members?kind=user&name={who.name}"
         codes.append(server.client(who.token).delete(path, headers=ANY).status_code)
 
     threads = [threading.Thread(target=leave, args=(who,)) for who in (owner, other)]
@@ -187,7 +206,7 @@ def test_a_personal_project_stays_its_users(owner: Person, person: NewPerson) ->
     friend, path = person(), f"/projects/{owner.name}"
     owner.http.get("/me").raise_for_status()
     owner.http.post(f"{path}/members", json={"name": friend.name, "role": "owner"}).raise_for_status()
-    answer = friend.http.delete(f"{path}/members/user/{owner.name}", headers=ANY)
+    answer = friend.http.delete(f"{path}/members?kind=user&name={owner.name}", headers=ANY)
     assert (answer.status_code, answer.json()["code"]) == (409, "personal_project")
     assert owner.http.delete(path, headers=ANY).json()["code"] == "personal_project"
 
@@ -239,6 +258,43 @@ def test_a_name_used_again_does_not_show_the_old_projects_past(
     assert [tuple(row) for row in rows] == [("project.created", heir.name)]
 
 
+def test_a_name_used_again_does_not_show_the_old_projects_files(
+    tmp_path: Path, new_url: Callable[[str], str], hub: TestHub, new_name: NewName
+) -> None:
+    """Whenever the control plane dies: a deletion that was cut short is finished before the name is free again."""
+    shared, token = tmp_path / "projects", hub.add_user("tidy")
+    backends = {"local": {"type": "local", "people": str(tmp_path)}}
+    server = Server(tmp_path / "control-plane", new_url("sqlite"), hub, backends=backends)
+    killed, deleted, stuck = new_name(), new_name(), new_name()
+    for name in (killed, deleted, stuck):
+        (shared / name).mkdir(parents=True)
+        (shared / name / "payroll.csv").write_text("99999")
+    with server.context.db.write() as session:
+        session.add(RemovedRow(name=killed))
+    server.start()
+    try:
+        until(lambda: not (shared / killed).exists() and not any((shared / ".removed").iterdir()))
+        client = server.client(token)
+        client.post("/projects", json={"name": killed}).raise_for_status()
+        for name in (deleted, stuck):
+            client.post("/projects", json={"name": name}).raise_for_status()
+        client.delete(f"/projects/{deleted}", headers=ANY).raise_for_status()
+        assert not (shared / deleted).exists()
+        client.post("/projects", json={"name": deleted}).raise_for_status()
+        until(lambda: not any((shared / ".removed").iterdir()))
+        (shared / ".removed").rmdir()
+        (shared / ".removed").touch()  # nothing can be set aside now
+        client.delete(f"/projects/{stuck}", headers=ANY).raise_for_status()
+        answer = client.post("/projects", json={"name": stuck})
+        assert (answer.status_code, answer.json()["code"]) == (409, "being_removed") and answer.json()["hint"]
+        (shared / ".removed").unlink()
+        server.context.get(Leftovers).set_aside()
+        client.post("/projects", json={"name": stuck}).raise_for_status()
+        assert not (shared / stuck).exists()
+    finally:
+        server.stop()
+
+
 def test_a_full_disk_is_told_as_such(
     tmp_path: Path, new_url: Callable[[str], str], hub: TestHub, new_name: NewName
 ) -> None:
@@ -256,6 +312,13 @@ def test_a_full_disk_is_told_as_such(
         client.post("/projects", json={"name": new_name()}).raise_for_status()
     finally:
         server.stop()
+
+
+def until(what: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not what():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def _limit_pages(server: Server) -> Callable[[], None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -13,7 +14,7 @@ import time
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, BinaryIO
 
 from atelier_cli.platform import child
 from atelier_cli.platform.layout import Layout
@@ -21,12 +22,16 @@ from atelier_cli.platform.processes import SUPERVISOR
 from atelier_core.errors import Conflict, Invalid, StorageFull
 
 MANIFEST = "atelier-backup.json"
-FORMAT = 1
+END = "atelier-backup-end.json"
+FORMAT = 2
+_WITHOUT_END = 1  # the format of archives that do not say where they end
 _LEFT_OUT = frozenset(
     {"run", "logs", "token", "workloads", "cache", "gateway"}
 )  # true only while it runs, or made anew
 _PEOPLE = frozenset({"users", "projects"})
-_SQLITE = b"SQLite format 3\0"
+_BESIDE_DATABASES = ("-wal", "-shm", "-journal")
+_PIECE = 1 << 20
+_OTHER = "Nothing was changed. Take another copy of it, or another backup."
 
 
 def backup(layout: Layout, target: Path, *, files: bool = True) -> dict[str, Any]:
@@ -52,18 +57,32 @@ def backup(layout: Layout, target: Path, *, files: bool = True) -> dict[str, Any
 
 
 def _write(layout: Layout, file: Any, files: bool) -> int:
-    paths = list(_paths(layout.data, _LEFT_OUT if files else _LEFT_OUT | _PEOPLE))
-    # What people keep in their folders is copied as it lies: it may only look like a database.
-    people = [layout.data / name for name in _PEOPLE]
-    databases = [path for path in paths if _is_database(path) and not any(path.is_relative_to(one) for one in people)]
-    known = set(databases)
-    with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:
+    databases = [path for path in layout.databases if path.is_file()]
+    # All else is copied as it lies, also what is a database: artifacts and people's files are nobody's to change.
+    apart = {path.with_name(path.name + end) for path in databases for end in ("", *_BESIDE_DATABASES)}
+    hashed = _Hashed(file)
+    with tarfile.open(fileobj=hashed, mode="w", format=tarfile.PAX_FORMAT) as tar:  # type: ignore[call-overload]
         manifest = {"format": FORMAT, "atelier": version("atelier-workspace"), "created": time.time(), "files": files}
         _add_text(tar, MANIFEST, json.dumps(manifest))
         for path in databases:
             _add_database(tar, path, layout.data)
-        added = sum(_add(tar, path, layout.data) for path in paths if path not in known)
-    return added + len(databases)
+        paths = _paths(layout.data, _LEFT_OUT if files else _LEFT_OUT | _PEOPLE)
+        entries = len(databases) + sum(_add(tar, path, layout.data) for path in paths if path not in apart)
+        _add_text(tar, END, json.dumps({"entries": entries, "sha256": hashed.sha256.hexdigest()}))
+    return entries
+
+
+class _Hashed:
+    """A file that is written from its beginning to its end, and the digest of what was written so far."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.sha256 = hashlib.sha256()
+        self.tell = file.tell
+
+    def write(self, data: bytes) -> int:
+        self.sha256.update(data)
+        return self._file.write(data)
 
 
 def _paths(root: Path, left_out: frozenset[str]) -> Iterator[Path]:
@@ -78,16 +97,6 @@ def _paths(root: Path, left_out: frozenset[str]) -> Iterator[Path]:
             yield from (Path(folder) / name for name in sorted([*names, *entries]))
 
 
-def _is_database(path: Path) -> bool:
-    if path.is_symlink() or not path.is_file():
-        return False
-    try:
-        with path.open("rb") as file:
-            return file.read(len(_SQLITE)) == _SQLITE
-    except OSError:
-        return False
-
-
 def _add_database(tar: tarfile.TarFile, path: Path, root: Path) -> None:
     """A copy as of one moment, whoever is writing."""
     with tempfile.TemporaryDirectory() as scratch:
@@ -95,6 +104,12 @@ def _add_database(tar: tarfile.TarFile, path: Path, root: Path) -> None:
         source, target = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=30), sqlite3.connect(copy)
         try:
             source.backup(target)
+        except sqlite3.Error as error:
+            raise Invalid(
+                f"The database {path} cannot be read: {error}.",
+                code="damaged_database",
+                hint="Bring it back from an earlier backup; `atelier doctor` looks at the data folder.",
+            ) from error
         finally:
             source.close()
             target.close()
@@ -106,8 +121,6 @@ def _add_database(tar: tarfile.TarFile, path: Path, root: Path) -> None:
 
 def _add(tar: tarfile.TarFile, path: Path, root: Path) -> int:
     """One file, folder or link; what has vanished meanwhile, and what is no file at all, is left out."""
-    if path.name.endswith(("-wal", "-shm", "-journal")) and _is_database(Path(str(path).rpartition("-")[0])):
-        return 0
     try:
         info = tar.gettarinfo(str(path), arcname=str(path.relative_to(root)))
         if info is None or info.ischr() or info.isblk() or info.isfifo():
@@ -156,20 +169,24 @@ def restore(layout: Layout, source: Path) -> dict[str, Any]:
     layout.data.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(dir=layout.data.parent, prefix=f".{layout.data.name}-"))
     try:
-        entries = _read(source, fresh)
+        entries, whole = _read(source, fresh)
         if layout.data.exists():
             layout.data.rmdir()
         fresh.rename(layout.data)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
-    return {"file": str(source), "entries": entries, "data": str(layout.data)}
+    return {"file": str(source), "entries": entries, "data": str(layout.data), "checked": whole}
 
 
-def _read(source: Path, target: Path) -> int:
+def _read(source: Path, target: Path) -> tuple[int, bool]:
+    """How many entries there were, and whether the archive said that these are all."""
     try:
         with tarfile.open(source, mode="r:") as tar:
             members = tar.getmembers()
+            whole = _read_text(tar, MANIFEST).get("format") != _WITHOUT_END
             _check_manifest(tar, source)
+            if whole:
+                _check_end(tar, members, source)
             links = {member.name for member in members if member.issym()}
             for member in members:
                 _check_place(member, links)
@@ -177,24 +194,52 @@ def _read(source: Path, target: Path) -> int:
             tar.extractall(target, numeric_owner=True)  # noqa: S202 - checked above
     except FileNotFoundError:
         raise Invalid(f"There is no file {source}.") from None
-    except tarfile.TarError as error:
-        raise Invalid(f"{source} is not a whole backup: {error}.", code="bad_backup") from None
-    (target / MANIFEST).unlink()
-    return len(members) - 1
+    except (tarfile.TarError, ValueError, OverflowError) as error:
+        raise Invalid(f"{source} is not a whole backup: {error}.", code="bad_backup", hint=_OTHER) from None
+    except OSError as error:
+        raise StorageFull(
+            f"{source} could not be restored: {error.strerror}.", code="not_restored", hint="Nothing was changed."
+        ) from error
+    for name in (MANIFEST, END) if whole else (MANIFEST,):
+        (target / name).unlink()
+    return len(members) - (2 if whole else 1), whole
 
 
 def _check_manifest(tar: tarfile.TarFile, source: Path) -> None:
-    try:
-        file = tar.extractfile(MANIFEST)
-        manifest = json.loads(file.read()) if file else {}
-    except (KeyError, ValueError):
-        manifest = {}
-    if manifest.get("format") != FORMAT:
+    if _read_text(tar, MANIFEST).get("format") not in {FORMAT, _WITHOUT_END}:
         raise Invalid(
             f"{source} was not written by `atelier backup` of this version.",
             code="bad_backup",
             hint="Restore it with the version that wrote it, then upgrade.",
         )
+
+
+def _check_end(tar: tarfile.TarFile, members: list[tarfile.TarInfo], source: Path) -> None:
+    """Refuse what was cut or damaged: a tar that is read up to a bad header looks like a shorter one."""
+    end = _read_text(tar, END)
+    if members[-1].name != END or end.get("entries") != len(members) - 2:
+        raise Invalid(f"{source} is not a whole backup: its end is missing.", code="bad_backup", hint=_OTHER)
+    if end.get("sha256") != _digest(source, members[-1].offset):
+        raise Invalid(f"{source} is damaged: it is not what was written.", code="bad_backup", hint=_OTHER)
+
+
+def _digest(source: Path, size: int) -> str:
+    digest = hashlib.sha256()
+    with source.open("rb") as file:
+        while size > 0 and (piece := file.read(min(size, _PIECE))):
+            digest.update(piece)
+            size -= len(piece)
+    return digest.hexdigest()
+
+
+def _read_text(tar: tarfile.TarFile, name: str) -> dict[str, Any]:
+    """What `_add_text` wrote; nothing where there is no such thing."""
+    try:
+        file = tar.extractfile(name)
+        found = json.loads(file.read()) if file else {}
+    except (KeyError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _check_place(member: tarfile.TarInfo, links: set[str]) -> None:

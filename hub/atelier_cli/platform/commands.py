@@ -202,7 +202,8 @@ def restore(layout: Layout, out: Output, file: Path) -> None:
     with _spinner(out) as say:
         say(f"Reading {file}…")
         read = archive.restore(layout, file.expanduser().absolute())
-    out.one(read, f"{read['entries']} files are back in {layout.data}. Next: atelier up")
+    note = "" if read["checked"] else " An earlier version wrote this backup, and it does not say whether it is whole."
+    out.one(read, f"{read['entries']} files are back in {layout.data}.{note} Next: atelier up")
 
 
 @click.command()

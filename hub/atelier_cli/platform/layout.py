@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from atelier_core.errors import Invalid
+from atelier_spawner.notebooks.folders import identities_file
 
 DEFAULT_PORT = 8000
 GATEWAY_PATH = "/services/atelier-gateway"
@@ -44,6 +45,18 @@ class Layout:
     def hub_database(self) -> Path:
         """JupyterHub's own."""
         return self.hub / "jupyterhub.sqlite"
+
+    @property
+    def databases(self) -> tuple[Path, ...]:
+        """Every database that processes of the platform write to, as far as it is a file; not all are always there."""
+        return (
+            self.accounts,
+            self.hub_database,
+            identities_file(self.data),
+            self.control_plane / "atelier.sqlite",
+            self.mlflow / "mlflow.sqlite",
+            self.mlflow / "auth.sqlite",
+        )
 
     @property
     def control_plane(self) -> Path:

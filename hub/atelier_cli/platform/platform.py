@@ -20,7 +20,7 @@ from atelier_cli.platform import backends, child, processes, proxy
 from atelier_cli.platform.layout import GATEWAY_PATH, Layout, Settings, load_settings, save_settings
 from atelier_cli.platform.processes import MLFLOW, NAMES, SUPERVISOR
 from atelier_cli.platform.tracking import process as tracking
-from atelier_core.errors import BackendUnavailable, Conflict
+from atelier_core.errors import BackendUnavailable, Conflict, Invalid
 from atelier_core.names import check_project_name, slug
 from atelier_spawner.accounts.store import SETUP_PATH, Accounts
 from atelier_spawner.notebooks.folders import Folders, why_one_person
@@ -85,7 +85,7 @@ def _prepare(layout: Layout, wanted: Settings, say: Say) -> str:
     if not accounts.all():
         accounts.add(wanted.admin or default_admin(), admin=True)
     admins = [account.name for account in accounts.all() if account.admin]
-    wanted = replace(wanted, admin=wanted.admin or admins[0])
+    wanted = replace(wanted, admin=_choose_admin(wanted.admin, load_settings(layout).admin, admins))
     running = any(child.running(layout, name) for name in NAMES)
     if not running:
         processes.check_port(wanted)
@@ -93,6 +93,25 @@ def _prepare(layout: Layout, wanted: Settings, say: Say) -> str:
     save_settings(layout, wanted)
     processes.write_configuration(layout, wanted, admins=admins, one_person=one_person)
     return one_person
+
+
+def _choose_admin(wanted: str, saved: str, admins: list[str]) -> str:
+    """Whose platform it is; the one of an earlier start may not be an administrator any more."""
+    if not admins:
+        raise Invalid(
+            "No account of this platform may administer it.",
+            code="no_admin",
+            hint="Add one: atelier user add NAME --admin",
+        )
+    if wanted in admins:
+        return wanted
+    if wanted and wanted != saved:
+        raise Invalid(
+            f"--admin {wanted!r} is no administrator here, and the first account is there already.",
+            code="unknown_admin",
+            hint=f"Leave --admin out, or name {' or '.join(admins)}; atelier user add NAME --admin adds another.",
+        )
+    return admins[0]
 
 
 def default_admin() -> str:

@@ -68,6 +68,8 @@ class Secret(Answer):
     """The name of a secret; its value never comes back."""
 
     name: str
+    changed_at: datetime | None = None
+    changed_by: str = ""
 
 
 class Problem(Answer):

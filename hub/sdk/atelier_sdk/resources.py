@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from atelier_sdk.errors import AtelierError
 from atelier_sdk.models import (
@@ -117,11 +117,15 @@ class Members(Resource):
         """Give a user or a hub group a role."""
         members = path_of("projects", project, "members")
         new = {"kind": kind, "name": name, "role": role}
-        self._set("PATCH", path_of("projects", project, "members", kind, name), {"role": role}, (members, new))
+        self._set("PATCH", _member(project, kind, name), {"role": role}, (members, new))
 
     def remove(self, project: str, name: str, *, kind: MemberKind = "user") -> None:
         """Take the role away."""
-        self._edit("DELETE", path_of("projects", project, "members", kind, name), None)
+        self._edit("DELETE", _member(project, kind, name), None)
+
+
+def _member(project: str, kind: MemberKind, name: str) -> str:
+    return f"{path_of('projects', project, 'members')}?{urlencode({'kind': kind, 'name': name})}"
 
 
 class Secrets(Resource):

@@ -68,10 +68,16 @@ class Accounts:
         return Account(name, admin, ready=False)
 
     def remove(self, name: str) -> None:
-        """Remove an account; its files stay."""
+        """Remove an account; its files stay. The last administrator's stays, too."""
         with self._open() as db:
             if db.execute("DELETE FROM account WHERE name = ?", (name,)).rowcount == 0:
                 raise NotFound(f"There is no account called {name!r}.")
+            if db.execute("SELECT 1 FROM account WHERE admin").fetchone() is None:
+                raise Conflict(
+                    f"{name!r} is the last who may administer this platform.",
+                    code="last_admin",
+                    hint="Add another first: atelier user add NAME --admin",
+                )
 
     def set_password(self, name: str, password: str) -> None:
         """Give the account a new password."""

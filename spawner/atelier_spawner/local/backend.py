@@ -156,6 +156,14 @@ class LocalBackend(Backend, Endpoints, Exec, Capacity, Usage):
         await asyncio.to_thread(attempt.remove)
         self._locks.pop(attempt.workload, None)
 
+    def set_aside(self, project: str) -> None:
+        """The project's folder gets out of the way, and its group out of use."""
+        self._people.set_aside(project)
+
+    def remove_aside(self) -> None:
+        """Remove the folders of deleted projects."""
+        self._people.remove_aside()
+
     async def list(self) -> Observations:
         """Every attempt folder, lost shims dealt with first."""
         await self.open()

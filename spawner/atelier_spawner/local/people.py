@@ -59,11 +59,22 @@ class People:
         shared = personal if self._is_personal(spec) else self._folders.project(spec.project)
         return {"ATELIER_USER_DIR": str(personal), "ATELIER_PROJECT_DIR": str(shared)}
 
+    def set_aside(self, project: str) -> None:
+        """Blocking: the project is deleted, and its name may soon be another's."""
+        if self._folders is not None:
+            self._folders.set_aside(project)
+        self._numbers.pop(("project", project), None)
+
+    def remove_aside(self) -> None:
+        """Blocking: remove the files of deleted projects."""
+        if self._folders is not None:
+            self._folders.remove_aside()
+
     def _is_personal(self, spec: WorkloadSpec) -> bool:
         return spec.project == personal_name(spec.owner)
 
     def _number(self, kind: str, name: str) -> int:
-        """Numbers never change, so each is looked up once."""
+        """A number never changes as long as its project lives, so each is looked up once."""
         assert self._identities is not None
         key = (kind, name)
         if key not in self._numbers:

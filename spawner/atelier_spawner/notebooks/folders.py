@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -84,6 +87,23 @@ class Folders:
             return _folder(path, 0o700)
         gid = self.identities.gid(project)
         return _folder(path, 0o2770, gid, gid)
+
+    def set_aside(self, project: str) -> None:
+        """The project is deleted: who takes its name gets a new folder, with another number. May be repeated."""
+        path = self.data_dir / "projects" / check_project_name(project)
+        if self.several:
+            self.identities.retire_gid(project)  # first: what is made under the name from now on is the next project's
+        with suppress(FileNotFoundError):
+            path.rename(_folder(self._aside, 0o700) / f"{project}.{uuid.uuid4().hex}")
+
+    def remove_aside(self) -> None:
+        """Remove what was set aside, as far as that works now."""
+        for path in self._aside.iterdir() if self._aside.is_dir() else ():
+            shutil.rmtree(path, ignore_errors=True)
+
+    @property
+    def _aside(self) -> Path:
+        return self.data_dir / "projects" / ".removed"
 
 
 def _folder(path: Path, mode: int, uid: int | None = None, gid: int | None = None) -> Path:

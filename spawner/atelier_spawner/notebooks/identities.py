@@ -37,6 +37,15 @@ class Identities:
         """The uid of the project's services and the gid of its folder; its members hold it as a further group."""
         return self._number("project", project)
 
+    def retire_gid(self, project: str) -> None:
+        """The project is deleted: whoever takes its name gets another number. Its own stays taken, for old files and
+        processes may still have it."""
+        with self._open() as db:
+            # No name has a slash, so this one is nobody's.
+            db.execute(
+                "UPDATE identity SET name = name || '/' || number WHERE kind = 'project' AND name = ?", (project,)
+            )
+
     def only_person(self, name: str, reason: str) -> None:
         """Remember the first person who comes, and refuse anybody else because of `reason`."""
         with self._open() as db:

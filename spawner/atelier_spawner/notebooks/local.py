@@ -123,19 +123,25 @@ class LocalNotebookSpawner(LocalProcessSpawner):
         try:
             if self.one_person:
                 self.folders.identities.only_person(self.user.name, self.one_person)
-            elif self.name:
-                groups = frozenset(group.name for group in self.user.groups)
-                url = str(self.environment.get("ATELIER_API_URL", ""))
-                await check_member(url, self.api_token, self.name, self.user.name, groups)
+            await self._check_member()
             self.notebook_dir = str(self._shown())
+            identity = self._identity()
+            # Again: the number may be that of a later project of this name, which others have made just now.
+            await self._check_member()
             with self._log() as log:
-                self.popen_kwargs = {**self._identity(), "stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
+                self.popen_kwargs = {**identity, "stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
                 where = await super().start()
         except AtelierError as error:
             raise SpawnException(f"{error.message} {error.hint}".strip(), reason=error.code) from error
         self.process = Process.of(self.pid)
         self._record()
         return where
+
+    async def _check_member(self) -> None:
+        if self.name and not self.one_person:
+            groups = frozenset(group.name for group in self.user.groups)
+            url = str(self.environment.get("ATELIER_API_URL", ""))
+            await check_member(url, self.api_token, self.name, self.user.name, groups)
 
     def make_preexec_fn(self, name: str) -> None:
         """Nothing: the change of identity is `subprocess`'s own, which needs no Python between fork and exec."""

@@ -12,7 +12,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from atelier_cli.platform.layout import load_secrets, load_settings
+from atelier_cli.platform import platform
+from atelier_cli.platform.layout import Layout, load_secrets, load_settings
+from atelier_core.errors import Invalid
+from atelier_spawner.accounts.store import Accounts
 from tests.atelier_cli.platform.installation import Browser, Installation, ok, wait_for
 from tests.harness.ports import free_port
 
@@ -63,6 +66,20 @@ def test_port_in_use_names_the_port(installation: Installation, spare: Installat
     error = json.loads(done.stderr.splitlines()[-1])["error"]
     assert error["code"] == "port_in_use" and str(port) in error["message"] and "--port" in error["hint"]
     assert not spare.processes()
+
+
+def test_up_refuses_who_is_no_administrator(tmp_path: Path) -> None:
+    layout = Layout(tmp_path / "data")
+    accounts = Accounts(layout.accounts)
+    accounts.add("bob")
+    with pytest.raises(Invalid, match="No account") as refused:
+        platform.up(layout, {}, print)
+    assert "atelier user add" in refused.value.hint
+    accounts.add("ada", admin=True)
+    for name in ("bob", "typo"):
+        with pytest.raises(Invalid, match=f"'{name}' is no administrator") as refused:
+            platform.up(layout, {"admin": name}, print)
+        assert "ada" in refused.value.hint and load_settings(layout).admin == ""
 
 
 def test_notebook_outlives_hub_and_proxy(installation: Installation, browser: Browser) -> None:

@@ -323,7 +323,7 @@ def test_viewers_read_and_change_nothing(platform: Platform) -> None:
     ):
         assert reads.post(f"{V2}/{path}", json=body).status_code == 403, path
     # A role that was raised counts as soon as the gateway has forgotten; one that is lost is refused here at once.
-    member = f"/projects/{name}/members/user/{viewer.name}"
+    member = f"/projects/{name}/members?kind=user&name={viewer.name}"
     owner.http.delete(member, headers={"If-Match": "*"}).raise_for_status()
     gone = httpx.get(
         f"{platform.plane.url}/api/gateway/mlflow",

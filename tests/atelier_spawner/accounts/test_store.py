@@ -107,7 +107,16 @@ def test_refused_names_and_passwords(accounts: Accounts) -> None:
         accounts.set_password("nobody", PASSWORD)
 
 
+def test_the_last_administrator_stays(accounts: Accounts) -> None:
+    accounts.add("bob")
+    with pytest.raises(Conflict, match="the last") as refused:
+        accounts.remove("ada")
+    assert refused.value.hint and accounts.get("ada")
+    accounts.remove("bob")
+
+
 def test_removed_account_loses_its_links(accounts: Accounts) -> None:
+    accounts.add("eva", admin=True)
     token = accounts.new_link("ada")
     accounts.remove("ada")
     assert accounts.whose_link(token) is None

@@ -60,6 +60,14 @@ def test_numbers_are_kept_and_never_given_twice(tmp_path: Path) -> None:
     assert Identities(tmp_path / "identities.sqlite").uid("bob") == FIRST + 1
 
 
+def test_who_takes_the_name_of_a_deleted_project_gets_another_number(tmp_path: Path) -> None:
+    folders = Folders(tmp_path / "data", several=True)
+    vision, other = folders.identities.gid("vision"), folders.identities.gid("other")
+    for _ in range(2):
+        folders.set_aside("vision")
+    assert folders.identities.gid("vision") == other + 1 and folders.identities.gid("other") == other != vision
+
+
 def test_only_the_first_person_is_served(tmp_path: Path) -> None:
     identities = Identities(tmp_path / "identities.sqlite")
     identities.only_person("ada", "no root")

@@ -26,6 +26,7 @@ from atelier_hub.features.pipelines.reconcile import KIND, Runs
 from atelier_hub.features.pipelines.store import open_runs, overdue_runs, states_of
 from atelier_hub.features.pipelines.tracked import RunLooks, set_up_tracking
 from atelier_hub.features.projects import service as projects
+from atelier_hub.features.projects.leftovers import Leftovers
 from atelier_hub.features.registry.tracking import Tracker
 from atelier_hub.features.serving.reconcile import Services
 from atelier_hub.features.serving.replicas import KIND as REPLICA
@@ -72,6 +73,7 @@ def setup(context: Context) -> None:
     context.attempt_tokens = TokenOwners()
     set_up_tracking(context)
     context.delete_guards.append(_refuse_while_running)
+    context.get(Leftovers).backends = tuple(driver.backends.values())
     context.get(Datasets).guards.append(_dataset_uses)
     election = Election(context.db, settings.data_dir)
     context.background("usage", usages.run)

@@ -5,20 +5,22 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from atelier_core.errors import Forbidden, Invalid
 from atelier_hub.auth import Access, Role, require
 from atelier_hub.context import Context, Ctx
 from atelier_hub.features.projects import service
+from atelier_hub.features.projects.leftovers import Leftovers
 from atelier_hub.features.projects.service import Member, MemberKind, Project, SecretName, Who
 from atelier_hub.http.etag import IfMatch, set_etag
 from atelier_hub.http.paging import Page, PagingQuery
 
 router = APIRouter(tags=["projects"])
 
-MemberName = Annotated[str, Path(min_length=1, max_length=200)]
+# Not in the path: a group may be called `/org/team`, and proxies refuse, decode or merge what looks like a path.
+MemberName = Annotated[str, Query(min_length=1, max_length=200)]
 _NAMED = r"^[A-Za-z_][A-Za-z0-9_.-]{0,62}$"
 SecretPath = Annotated[str, Path(pattern=_NAMED)]
 _SETTINGS_LIMIT = 64 * 1024
@@ -55,6 +57,13 @@ class NewMember(_Body):
     kind: MemberKind = "user"
     name: str = Field(min_length=1, max_length=200)
     role: Role
+
+    @field_validator("name")
+    @classmethod
+    def _visible(cls, value: str) -> str:
+        if not value.isprintable():
+            raise ValueError("a name has no control characters")
+        return value
 
 
 class MemberRole(_Body):
@@ -147,6 +156,7 @@ def delete_project(
     """Remove a project and all that belongs to it."""
     with ctx.db.write() as session:
         service.delete(session, access.actor, project, if_match, ctx.delete_guards)
+    ctx.get(Leftovers).deleted()
 
 
 @router.get("/projects/{project}/members")
@@ -173,7 +183,7 @@ def add_member(
     return member
 
 
-@router.patch("/projects/{project}/members/{kind}/{name}")
+@router.patch("/projects/{project}/members")
 def change_member(
     *,
     ctx: Ctx,
@@ -194,7 +204,7 @@ def change_member(
     return member
 
 
-@router.delete("/projects/{project}/members/{kind}/{name}", status_code=204)
+@router.delete("/projects/{project}/members", status_code=204)
 def remove_member(
     *,
     ctx: Ctx,

@@ -20,7 +20,14 @@ from atelier_hub.clients.jupyterhub import HubClient
 from atelier_hub.crypto import Keyring
 from atelier_hub.db import Database, emit, now
 from atelier_hub.db.events import forget
-from atelier_hub.features.projects.store import MemberRow, ProjectRow, SecretRow, other_owners, roles_of
+from atelier_hub.features.projects.store import (
+    MemberRow,
+    ProjectRow,
+    RemovedRow,
+    SecretRow,
+    other_owners,
+    roles_of,
+)
 from atelier_hub.http.etag import check_version
 from atelier_hub.http.paging import Page, Paging, fetch
 
@@ -124,6 +131,12 @@ def _insert(session: Session, row: ProjectRow, actor: Actor) -> None:
     row.created_by = actor.name
     session.add(row)
     session.flush()
+    if session.get(RemovedRow, row.name) is not None:
+        raise Conflict(
+            f"The files of an earlier project {row.name!r} are still being removed.",
+            code="being_removed",
+            hint="Try again in a minute.",
+        )
     session.add(MemberRow(project=row.name, kind="user", name=actor.name, role=Role.OWNER))
     emit(session, "project.created", subject=row.name, project=row.name, actor=actor.name)
 
@@ -196,6 +209,7 @@ def delete(
     session.flush()
     # The name may be used again, by people who must not read what happened in the old project.
     forget(session, name)
+    session.add(RemovedRow(name=name))
     emit(session, "project.deleted", subject=name, actor=actor.name)
 
 

@@ -26,6 +26,15 @@ class ProjectRow(Versioned, Base):
     created_by: Mapped[str] = mapped_column(default="")
 
 
+class RemovedRow(Base):
+    """The name of a deleted project, until nobody finds its files under it any more."""
+
+    __tablename__ = "removed_projects"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(default=now)
+
+
 class MemberRow(Versioned, Base):
     """A user or a hub group with a role."""
 
