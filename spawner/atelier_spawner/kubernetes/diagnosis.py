@@ -45,7 +45,6 @@ _WORKLOADS = (
     Right("get", "", "namespaces"),
 )
 _PROJECTS = (
-    Right("get", "", "namespaces"),
     *(Right("patch", "", kind) for kind in ("namespaces", "serviceaccounts", "resourcequotas", "limitranges")),
     Right("patch", "networking.k8s.io", "networkpolicies"),
 )

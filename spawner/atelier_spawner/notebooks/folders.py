@@ -90,11 +90,11 @@ class Folders:
 
     def set_aside(self, project: str) -> None:
         """The project is deleted: who takes its name gets a new folder, with another number. May be repeated."""
-        path = self.data_dir / "projects" / check_project_name(project)
+        path = self.data_dir / "projects" / label(project)
         if self.several:
             self.identities.retire_gid(project)  # first: what is made under the name from now on is the next project's
         with suppress(FileNotFoundError):
-            path.rename(_folder(self._aside, 0o700) / f"{project}.{uuid.uuid4().hex}")
+            path.rename(_folder(self._aside, 0o700) / f"{path.name}.{uuid.uuid4().hex}")
 
     def remove_aside(self) -> None:
         """Remove what was set aside, as far as that works now."""
