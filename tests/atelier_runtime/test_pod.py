@@ -270,11 +270,11 @@ def test_deleted_while_it_runs(api: AttemptApi, tmp_path: Path, pods: Any) -> No
 
 def test_the_attempt_is_over(api: AttemptApi, tmp_path: Path, pods: Any) -> None:
     """A revoked token ends the pod instead of waiting for ever."""
-    pod = pods(api, tmp_path, "import time; time.sleep(0.5)")
+    pod = pods(api, tmp_path, "import time; time.sleep(60)")
     assert pod.init() == 0
     pod.state.over = True
     sidecar, main = pod.sidecar(), pod.main()
-    assert main.wait(30) == 1
+    assert main.wait(30) == 128 + signal.SIGTERM
     sidecar.send_signal(signal.SIGTERM)
     assert sidecar.wait(30) == 0
 

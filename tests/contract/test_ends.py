@@ -72,6 +72,8 @@ async def test_missing_output(engine: Engine) -> None:
     ("source", "text"),
     [
         ("os.mkfifo(path)", "neither a file nor a folder"),
+        ("os.mkfifo(path[:-5] + 'outputs.json')", "must be a file of the step's own"),
+        ("os.symlink('/etc/hostname', path[:-5] + 'outputs.json')", "must be a file of the step's own"),
         ("os.mkdir(path); os.symlink('/etc/hostname', path + '/weights')", "leads out of the folder"),
     ],
 )

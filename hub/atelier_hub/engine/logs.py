@@ -27,7 +27,11 @@ class LogArchive:
 
     @asynccontextmanager
     async def keeping(self, backend: Backend, attempt: Attempt, replicas: Sequence[str]) -> AsyncIterator[None]:
-        """Whatever the body ends and removes, the log up to its last byte is kept."""
+        """Whatever the body ends and removes, the log up to its last byte is kept.
+
+        Of an attempt that is over, nothing is removed while the store does not take its log: the store's error is
+        raised, for there is time to try again.
+        """
         loop = asyncio.get_running_loop()
         todo = () if attempt.state is State.QUEUED else replicas  # its handle may have been lost with its process
         # Asked for first: it may take longer than what is to be copied stays.
@@ -39,15 +43,16 @@ class LogArchive:
         try:
             if attempt.final:
                 await self._wait(copies)
+                _raise_first(copies)
             yield
             await self._wait(copies)
         finally:
             for copy in copies:
                 copy.cancel()
 
-    async def _wait(self, copies: Sequence[asyncio.Task[None]]) -> None:
+    async def _wait(self, copies: Sequence[asyncio.Task[Exception | None]]) -> None:
         """Until all are done; given up only when nothing comes any more."""
-        pending: set[asyncio.Task[None]] = set(copies)
+        pending: set[asyncio.Task[Exception | None]] = set(copies)
         while pending:
             before = self._copied
             _, pending = await asyncio.wait(pending, timeout=_LAST_WORDS)
@@ -55,31 +60,48 @@ class LogArchive:
                 return
 
     async def _end(self, attempt: Attempt, replica: str) -> int | None:
-        """How much the store has already; None while it cannot be asked, which holds nothing up."""
+        """How much the store has already; None while it cannot be asked, which holds up no attempt that still runs."""
         try:
             return await asyncio.to_thread(self.logs.end, attempt.id, replica)
         except Exception:
+            if attempt.final:
+                raise
             log.exception("Log of %s %s could not be kept", attempt.id, replica)
             return None
 
-    async def _copy(self, backend: Backend, attempt: Attempt, replica: str, end: int) -> None:
-        """Add what the store does not have yet, from `end` on: a copy that was cut short goes on where it stopped."""
-        at, stored, whole = 0, 0, not end
+    async def _copy(self, backend: Backend, attempt: Attempt, replica: str, end: int) -> Exception | None:
+        """Add what the store does not have yet, from `end` on: a copy that was cut short goes on where it stopped.
+
+        What the store raised is returned.
+        """
+        at, stored, whole, problem = 0, 0, not end, None
         try:
             async for piece in pieces(backend.logs(attempt.handle, replica, follow=True)):
                 fresh = piece[max(0, end - at) :]
                 at += len(piece)
                 self._copied += len(piece)
                 if fresh:
-                    end = await asyncio.to_thread(self.logs.append, attempt.id, replica, end, fresh)
+                    try:
+                        end = await asyncio.to_thread(self.logs.append, attempt.id, replica, end, fresh)
+                    except Exception as error:
+                        problem = error
+                        raise
                     stored += 1
         except AtelierError as error:
             log.info("Log of %s %s: %s", attempt.id, replica, error.message)
         except Exception:
             log.exception("Log of %s %s could not be kept", attempt.id, replica)
         if stored > 1 or not whole:
-            with suppress(AtelierError):
+            with suppress(AtelierError, OSError):
                 await asyncio.to_thread(self.logs.compact, attempt.id, replica)
+        return problem
+
+
+def _raise_first(copies: Sequence[asyncio.Task[Exception | None]]) -> None:
+    for copy in copies:
+        problem = copy.result() if copy.done() else None
+        if problem is not None:
+            raise problem
 
 
 async def pieces(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -23,6 +23,8 @@ _VALUES_LIMIT = 1024**2
 def read_values(spec: ShimSpec) -> dict[str, Any]:
     """The small values that the command left in `outputs.json`."""
     path = spec.path(_VALUES)
+    if os.path.lexists(path) and not (os.path.isfile(path) and archive.inside(os.path.realpath(spec.root), path)):
+        raise Failure(OUTPUT_MISSING, "outputs/outputs.json must be a file of the step's own.")
     try:
         with open(path, "rb") as file:
             text = file.read(_VALUES_LIMIT + 1)
@@ -56,14 +58,17 @@ def store(spec: ShimSpec, api: Api | None, result: Outcome, say: Say) -> None:
     for output in found:
         if output.type != "value":
             result.outputs[output.name] = _store_output(spec, output, api)
-    if os.path.isdir(spec.path("results")) and os.listdir(spec.path("results")):
-        _store_results(spec, api, result, say)
+    _store_results(spec, api, result, say)
     result.stored = True
 
 
 def _store_results(spec: ShimSpec, api: Api | None, result: Outcome, say: Say) -> None:
     try:
+        if not os.path.isdir(spec.path("results")) or not os.listdir(spec.path("results")):
+            return
         result.outputs["results"] = _store_output(spec, Output(name="results", type="results", path="results"), api)
+    except OSError as error:
+        say(f"[Atelier: the results of this step are not kept: {error}.]")
     except Failure as failure:
         if failure.reason != OUTPUT_MISSING:
             raise

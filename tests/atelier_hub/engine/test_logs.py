@@ -11,7 +11,7 @@ from typing import cast
 import pytest
 
 from atelier_core.backend import Backend
-from atelier_core.errors import NotFound
+from atelier_core.errors import NotFound, StorageFull
 from atelier_core.states import State
 from atelier_core.workload import Handle
 from atelier_hub.artifacts.logs import LogStore
@@ -51,3 +51,29 @@ async def test_what_is_stopped_keeps_its_log(tmp_path: Path, fails: bool) -> Non
     async with LogArchive(logs).keeping(cast(Backend, engine), attempt, ["main-0"]):
         engine.stopped = True
     assert b"".join(logs.read("a-1", "main-0")) == (b"" if fails else b"last words")
+
+
+class FullStore(LogStore):
+    """For the first piece there is no room."""
+
+    asked = 0
+
+    def append(self, attempt: str, replica: str, offset: int, data: bytes) -> int:
+        self.asked += 1
+        if self.asked == 1:
+            raise StorageFull("There is no room left.", hint="Delete something.")
+        return super().append(attempt, replica, offset, data)
+
+
+async def test_what_is_over_is_not_removed_before_its_log_is_kept(tmp_path: Path) -> None:
+    """Whoever removes it hears why, and tries again."""
+    attempt = replace(draft_attempt(NewAttempt("a-1", "kim", "step", "r1", "step", 1, "local")), state=State.FAILED)
+    logs, engine = FullStore(ArtifactStore(f"file://{tmp_path}/store")), Engine()
+    archive = LogArchive(logs)
+    with pytest.raises(StorageFull):
+        async with archive.keeping(cast(Backend, engine), attempt, ["main-0"]):
+            engine.stopped = True
+    assert not engine.stopped
+    async with archive.keeping(cast(Backend, engine), attempt, ["main-0"]):
+        engine.stopped = True
+    assert b"".join(logs.read("a-1", "main-0")) == b"last words"
