@@ -10,14 +10,14 @@ import hmac
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
 from fastapi import Request
 from sqlalchemy.orm import Session
 
-from atelier_core.errors import Forbidden, NotFound, Unauthorized
+from atelier_core.errors import Conflict, Forbidden, NotFound, Unauthorized
 from atelier_hub.clients.jupyterhub import HubClient
 
 SERVICE_SCOPES = frozenset({"access:services", "access:services!service=atelier", "custom:atelier:use"})
@@ -95,7 +95,7 @@ class AttemptActor:
 
     attempt: str
     project: str
-    data: Mapping[str, Any] = field(default_factory=dict)
+    over: bool = False
 
 
 class AttemptTokens(Protocol):
@@ -258,6 +258,17 @@ def require_attempt(request: Request) -> AttemptActor:
 
 
 require_attempt.scope = ATTEMPT  # type: ignore[attr-defined]
+
+
+def require_running_attempt(request: Request) -> AttemptActor:
+    """The same while the attempt goes on: what was cancelled or given up only says how it ended."""
+    actor = require_attempt(request)
+    if actor.over:
+        raise Conflict("The attempt is over.", code="gone", hint="Stop the command and leave.")
+    return actor
+
+
+require_running_attempt.scope = ATTEMPT  # type: ignore[attr-defined]
 
 
 def require_gateway(request: Request) -> None:

@@ -11,6 +11,7 @@ from jupyter_server.serverapp import ServerApp
 from tornado.web import RequestHandler
 from traitlets import Unicode, default
 
+from atelier_core.names import personal_name
 from atelier_server.feed import FeedSocket
 from atelier_server.info import InfoHandler
 from atelier_server.lab_page import for_a_hub
@@ -37,7 +38,8 @@ class AtelierServer(ExtensionApp):
 
     @default("project")
     def _default_project(self) -> str:
-        return os.environ.get("ATELIER_PROJECT", "") or os.environ.get("JUPYTERHUB_USER", "")
+        user = os.environ.get("JUPYTERHUB_USER", "")
+        return os.environ.get("ATELIER_PROJECT", "") or (personal_name(user) if user else "")
 
     def platform(self) -> Settings:
         """What the handlers need to know. Whose server it is comes from the hub alone, not from a configuration."""

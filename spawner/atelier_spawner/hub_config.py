@@ -13,7 +13,7 @@ from traitlets.config import Config
 from traitlets.config.loader import LazyConfigValue
 
 from atelier_core.errors import Invalid
-from atelier_core.names import check_project_name
+from atelier_core.names import check_project_name, personal_name
 
 SERVICE = "atelier"
 GATEWAY = "atelier-gateway"
@@ -28,6 +28,8 @@ SERVER_DEFAULTS = ("users:activity!user", "access:servers!server")
 # A schedule runs as its owner, who is looked up again at each firing, groups included. Nothing more is needed.
 SERVICE_SCOPES = ("list:users", "read:users:groups", "list:groups")
 CONCURRENT_SPAWNS = 64
+# What no section but a spawner's can hold: a spawner's class may be called anything.
+_OF_SPAWNERS = frozenset({"server_token_scopes", "oauth_client_allowed_scopes", "pre_spawn_hook"})
 
 
 def setup(
@@ -58,7 +60,7 @@ def setup(
     # A restarted hub finds its servers again; stopping them with the hub would make an upgrade cost everyone's kernels.
     _default(c.JupyterHub, "cleanup_servers", False)
     if api_url:
-        c.Spawner.environment = {**_plain(c.Spawner, "environment", {}), "ATELIER_API_URL": api_url}
+        _add_environment(c, lambda known: {**known, "ATELIER_API_URL": api_url})
 
 
 def _add_service(c: Config, url: str, token: str) -> None:
@@ -79,16 +81,35 @@ def _add_service(c: Config, url: str, token: str) -> None:
 
 def _add_tracking(c: Config, url: str) -> None:
     """Let the ordinary MLflow client in a server find MLflow, with the server's own token, in the server's project."""
-    known = _plain(c.Spawner, "environment", {})
-    c.Spawner.environment = {
+    variables = {
         "MLFLOW_TRACKING_URI": url,
         "MLFLOW_TRACKING_TOKEN": _token_of,
         "MLFLOW_WORKSPACE": _project_of,
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # MLflow's own pages are not served
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",  # it warns in every notebook that has no widgets for it
-        **known,
     }
+    _add_environment(c, lambda known: {**variables, **known})
+
+
+def _spawner_sections(c: Config) -> list[Config]:
+    """The sections of spawners, that of all spawners first. What the section of a class says counts instead of what
+    that of its base says, so ours goes into each of them."""
+    chosen = c.JupyterHub.get("spawner_class", "")
+    classes = {each.__name__ for each in chosen.__mro__} if isinstance(chosen, type) else {chosen.rpartition(".")[2]}
+    sections = {name: section for name, section in c.items() if name != "Spawner" and isinstance(section, Config)}
+    ours = [
+        name for name in sections if name.endswith("Spawner") or name in classes or _OF_SPAWNERS & set(sections[name])
+    ]
+    return [c.Spawner, *(sections[name] for name in ours)]
+
+
+def _add_environment(c: Config, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    for section in _spawner_sections(c):
+        # What was only updated there is laid over what `Spawner` says, as it should be.
+        replaces = "environment" in section and not isinstance(section.environment, LazyConfigValue)
+        if replaces or section is c.Spawner:
+            section.environment = change(_plain(section, "environment", {}))
 
 
 def _token_of(spawner: Any) -> str:
@@ -96,7 +117,7 @@ def _token_of(spawner: Any) -> str:
 
 
 def _project_of(spawner: Any) -> str:
-    return str(getattr(spawner, "project", "") or spawner.name or spawner.user.name)
+    return str(getattr(spawner, "project", "") or spawner.name or personal_name(spawner.user.name))
 
 
 def _add_roles(c: Config, users: list[str], groups: list[str]) -> None:
@@ -133,13 +154,11 @@ def _add_user_scopes(c: Config) -> None:
 
 def _set_token_scopes(c: Config) -> None:
     """Give a server's own token the platform's scopes, and keep them out of the tokens of its visitors."""
-    if not c.Spawner.get("server_token_scopes"):  # an empty list, too, means the hub's default
-        roles = {role.get("name"): role for role in c.JupyterHub.load_roles}
-        c.Spawner.server_token_scopes = list(roles.get("server", {}).get("scopes", SERVER_DEFAULTS))
-    for name in [name for name in c if name.endswith("Spawner")]:
-        section = c[name]
-        if "server_token_scopes" in section:
-            wanted = _plain(section, "server_token_scopes", [])
+    roles = {role.get("name"): role for role in c.JupyterHub.load_roles}
+    default = list(roles.get("server", {}).get("scopes", SERVER_DEFAULTS))
+    for section in _spawner_sections(c):
+        if "server_token_scopes" in section or section is c.Spawner:
+            wanted = _plain(section, "server_token_scopes", []) or default  # for the hub, too, empty means the default
             section.server_token_scopes = _mapped(wanted, _with_platform)
         if "oauth_client_allowed_scopes" in section:
             wanted = _plain(section, "oauth_client_allowed_scopes", [])
@@ -171,9 +190,14 @@ def _mapped(scopes: Any, change: Callable[[Iterable[str]], list[str]]) -> Any:
 
 def _guard_server_names(c: Config) -> None:
     """Refuse named servers that could not be a project: servers, users and projects share one name space."""
-    existing = c.Spawner.get("pre_spawn_hook")
-    if getattr(existing, "atelier", False):
-        return
+    for section in _spawner_sections(c):
+        if "pre_spawn_hook" in section or section is c.Spawner:
+            section.pre_spawn_hook = _guarded(section.get("pre_spawn_hook"))
+
+
+def _guarded(existing: Callable[[Any], Any] | None) -> Callable[[Any], Any]:
+    if existing is not None and getattr(existing, "atelier", False):
+        return existing
 
     async def guard(spawner: Any) -> None:
         check_server_name(spawner.name)
@@ -183,7 +207,7 @@ def _guard_server_names(c: Config) -> None:
                 await done
 
     guard.atelier = True  # type: ignore[attr-defined]
-    c.Spawner.pre_spawn_hook = guard
+    return guard
 
 
 def check_server_name(name: str) -> None:

@@ -117,6 +117,15 @@ WRONG: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "x",
         "no output 'y'",
     ),
+    "name of an input": (
+        pipeline(
+            script("a", outputs=["x"]),
+            node("b", "execute-python-node", {"filename": "main.py"}, inputs={"x/y": {"node": "a", "output": "x"}}),
+        ),
+        "b",
+        "x/y",
+        "'x/y' cannot be the name of an input",
+    ),
     "bad output type": (
         pipeline(node("a", "execute-python-node", {"filename": "main.py"}, outputs={"x": "No Type"})),
         "a",

@@ -80,6 +80,8 @@ def test_a_link_out_of_the_folder_is_not_packed(tmp_path: Path) -> None:
         [_member("hard", tarfile.LNKTYPE, "../secret")],
         [_member("device", tarfile.CHRTYPE)],
         [_member("fifo", tarfile.FIFOTYPE)],
+        [_member("x", tarfile.SYMTYPE, "y/../secret"), _member("y", tarfile.SYMTYPE, ".")],
+        [_member("a/b/x", tarfile.SYMTYPE, "../../y"), _member("hard", tarfile.LNKTYPE, "a/b/x")],
         [_member("x", tarfile.SYMTYPE, "y/z"), _member("y", tarfile.SYMTYPE, ".."), _member("x/out")],
     ],
 )
@@ -88,6 +90,7 @@ def test_refused(members: list[tarfile.TarInfo], tmp_path: Path) -> None:
     with pytest.raises(archive.BadArchive):
         _unpack(_made(*members), tmp_path / "target")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["secret", "target"]
+    assert all(archive.inside(str(tmp_path / "target"), str(path)) for path in (tmp_path / "target").rglob("*"))
 
 
 def test_a_file_replaces_a_link_instead_of_following_it(tmp_path: Path) -> None:

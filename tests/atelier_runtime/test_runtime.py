@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 import atelier_runtime
-from atelier_runtime import files, process, results
-from atelier_runtime.api import Api, ApiError, AttemptOver, Unreachable
+from atelier_runtime import archive, files, outcome, process, results, store
+from atelier_runtime.api import Api, ApiError, AttemptOver, OwnFault, Unreachable
 from atelier_runtime.spec import ShimSpec
 from tests.harness.attempt_api import AttemptApi
 
@@ -112,6 +112,22 @@ def test_retries_and_refusals(api: AttemptApi) -> None:
     stranger.close()
 
 
+def test_a_file_of_its_own_is_not_waited_for(api: AttemptApi, tmp_path: Path) -> None:
+    """What cannot be read or written here is not taken for a control plane that does not answer."""
+    api.expect("a1", inputs={"x": FOLDER / "api.py"})
+    client, missing = Api(api.url, "a1", "token-a1", patience=600), tmp_path / "no folder" / "x"
+    headers = {"X-Atelier-Kind": "file", "X-Atelier-Type": "any"}
+    for path in (str(missing), "/proc/self/mem"):  # the second can be opened, but not read from its beginning
+        with pytest.raises(OwnFault):
+            client.put_file("outputs/x", path, headers)
+    with pytest.raises(OwnFault, match="No such file"):
+        client.put_stream("outputs/x", lambda: archive.pack(str(missing)), headers)
+    with pytest.raises(OwnFault, match="No such file"):
+        client.get("inputs/x", lambda answer: missing.write_bytes(answer.read()))
+    assert client.get("inputs/x", lambda answer: len(answer.read())) == (FOLDER / "api.py").stat().st_size
+    client.close()
+
+
 def test_gives_up_in_the_end() -> None:
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
@@ -138,6 +154,28 @@ def test_a_download_that_breaks_off_is_fetched_again() -> None:
     assert client.get("inputs/x", lambda response: response.read(100)) == b"full"
     client.close()
     server.close()
+
+
+def _with_values(root: Path, text: str) -> ShimSpec:
+    (root / "outputs").mkdir()
+    (root / "outputs" / "outputs.json").write_text(text)
+    return ShimSpec(attempt="a", command=("x",), root=str(root))
+
+
+@pytest.mark.parametrize("depth", [64, 100_000])
+def test_values_that_are_nested_too_deep(tmp_path: Path, depth: int) -> None:
+    spec = _with_values(tmp_path, '{"a":' + "[" * depth + "]" * depth + "}")
+    with pytest.raises(outcome.Failure, match="more than 64 deep") as caught:
+        store.read_values(spec)
+    assert caught.value.reason == outcome.OUTPUT_MISSING
+
+
+@pytest.mark.parametrize("text", ['{"a":' + "[" * 63 + "]" * 63 + "}", '{"a":[' + ",".join(["1e15"] * 209_713) + "]}"])
+def test_values_as_deep_and_as_many_as_may_be_are_in_the_exit_file(tmp_path: Path, text: str) -> None:
+    path = files.exit_path(str(tmp_path), "main-0")
+    found = outcome.Outcome(values=store.read_values(_with_values(tmp_path, text)))
+    files.write_json(path, found.document())
+    assert (files.read_json(path) or {})["values"] == json.loads(text)
 
 
 def test_results_in_the_working_directory(tmp_path: Path) -> None:

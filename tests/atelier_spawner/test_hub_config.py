@@ -7,9 +7,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from jupyterhub.spawner import SpawnException
+from jupyterhub.spawner import LocalProcessSpawner, SpawnException
 from traitlets.config import Config
 
+from atelier_core.names import slug
 from atelier_spawner.hub_config import ACCESS, ADMIN, SERVER_DEFAULTS, USE, setup
 
 
@@ -87,6 +88,59 @@ def test_visitors_and_servers_tokens_get_no_more_than_they_should() -> None:
     assert c.Spawner.server_token_scopes == ["self", ACCESS, USE]
     assert c.KubeSpawner.server_token_scopes == ["inherit", ACCESS, USE]
     assert c.KubeSpawner.oauth_client_allowed_scopes == ["read:users"]
+
+
+class Spawning(LocalProcessSpawner):  # type: ignore[misc]
+    """A spawner of somebody's own, whose name tells nobody that it is one."""
+
+
+def spawner_of(c: Config, kind: type[LocalProcessSpawner], name: str = "") -> LocalProcessSpawner:
+    """As the hub makes it from its configuration."""
+    for _ in range(2):
+        setup(c, service_url="http://x", service_token="t", api_url="http://api", gateway_url="http://gateway")
+    return kind(config=c, orm_spawner=SimpleNamespace(name=name, server=None))
+
+
+@pytest.mark.parametrize("kind", [LocalProcessSpawner, Spawning])
+@pytest.mark.parametrize("chosen", ["class", "name", "none"])
+async def test_the_section_of_a_spawners_class_gets_what_all_spawners_get(
+    kind: type[LocalProcessSpawner], chosen: str
+) -> None:
+    """It counts instead of `Spawner`'s, which once left servers without a platform, and names unchecked."""
+    seen: list[str] = []
+    c = Config()
+    if chosen != "none":
+        c.JupyterHub.spawner_class = kind if chosen == "class" else f"somewhere.{kind.__name__}"
+    section = c[kind.__name__]
+    section.environment = {"A": "1", "MLFLOW_WORKSPACE": "mine"}
+    section.server_token_scopes = []
+    section.pre_spawn_hook = lambda spawner: seen.append(spawner.name)
+    good, bad = spawner_of(c, kind, "vision"), spawner_of(c, kind, "9lives")
+    assert good.environment.items() >= {"A": "1", "MLFLOW_WORKSPACE": "mine", "ATELIER_API_URL": "http://api"}.items()
+    assert good.environment["MLFLOW_TRACKING_URI"].startswith("http://gateway/")
+    assert good.server_token_scopes == [*SERVER_DEFAULTS, ACCESS, USE]
+    await good.run_pre_spawn_hook()
+    with pytest.raises(SpawnException):
+        await bad.run_pre_spawn_hook()
+    assert seen == ["vision"]
+
+
+@pytest.mark.parametrize(("user", "project"), [("jane.doe", "jane.doe"), ("zoë", slug("zoë"))])
+def test_a_server_belongs_to_the_project_that_its_person_has(user: str, project: str) -> None:
+    c = Config()
+    setup(c, service_url="http://x", service_token="t", gateway_url="http://gateway")
+    spawner = SimpleNamespace(name="", user=SimpleNamespace(name=user))
+    assert c.Spawner.environment["MLFLOW_WORKSPACE"](spawner) == project
+
+
+def test_what_a_section_adds_to_all_spawners_is_added_still() -> None:
+    c = Config()
+    c.Spawner.environment = {"A": "1"}
+    c.LocalProcessSpawner.environment.update({"B": "2"})
+    c.KubeIngress.environment = {"C": "3"}
+    spawner = spawner_of(c, LocalProcessSpawner)
+    assert spawner.environment.items() >= {"A": "1", "B": "2", "ATELIER_API_URL": "http://api"}.items()
+    assert c.KubeIngress.environment == {"C": "3"}  # nobody's spawner
 
 
 async def test_callable_scopes_are_asked_later() -> None:

@@ -7,6 +7,8 @@ import json
 import tarfile
 from pathlib import Path
 
+import pytest
+
 from atelier_core.states import State
 from atelier_core.workload import Input, Output
 from tests.contract.engine import Engine
@@ -66,14 +68,14 @@ async def test_inputs_and_outputs(engine: Engine, tmp_path: Path) -> None:
 import shutil
 inputs, outputs = os.environ["ATELIER_INPUTS"], os.environ["ATELIER_OUTPUTS"]
 assert open(inputs + "/single").read() == "one,two"
-shutil.copytree(inputs + "/folder", outputs + "/folder")
+shutil.copytree(inputs + "/my data é?", outputs + "/folder")
 open(outputs + "/file", "w").write("out")
 os.makedirs("made"); open("made/here", "w").write("placed")
 """
     spec = engine.spec(
         source,
-        artifacts={"single": single, "folder": data},
-        inputs=(Input(name="single", artifact="a1"), Input(name="folder", artifact="a2")),
+        artifacts={"single": single, "my data é?": data},
+        inputs=(Input(name="single", artifact="a1"), Input(name="my data é?", artifact="a2")),
         outputs=(
             Output(name="file", type="model"),
             Output(name="folder", type="dataset"),
@@ -106,11 +108,13 @@ async def test_input_at_a_place_of_its_own(engine: Engine, tmp_path: Path) -> No
 async def test_values(engine: Engine) -> None:
     source = """
 import json
-json.dump({"accuracy": 0.9, "best": "tree"}, open(os.environ["ATELIER_OUTPUTS"] + "/outputs.json", "w"))
+values = {"accuracy": 0.9, "best": "tree", "loss": float("nan"), "path": "a\\0\\udce9", "runs": [{"loss": 1e999}]}
+json.dump(values, open(os.environ["ATELIER_OUTPUTS"] + "/outputs.json", "w"))
 """
     spec = engine.spec(source, outputs=(Output(name="accuracy", type="value"),))
     seen = await engine.run(spec)
-    assert (seen.state, seen.values) == (State.DONE, {"accuracy": 0.9, "best": "tree"})
+    stored = {"accuracy": 0.9, "best": "tree", "loss": None, "path": "a\ufffd\ufffd", "runs": [{"loss": None}]}
+    assert (seen.state, seen.values) == (State.DONE, stored)
 
 
 async def test_results(engine: Engine) -> None:
@@ -133,6 +137,28 @@ json.dump(items, open(os.environ["ATELIER_RESULTS"] + "/metric.json", "w"))
         "page.html",
         "just words",
     ]
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("open(path, 'w').write('[' * 100_000 + ']' * 100_000)", b"could not be read"),
+        ("open(path, 'w').write('<html>')", b"could not be read"),
+        ("os.symlink('/etc/hostname', path + '.link')", b"are not kept"),
+        ('open(path, \'w\').write(\'[{"text": "\\\\ud83d", "loss": NaN}]\')', b""),
+    ],
+)
+async def test_a_step_does_not_fail_because_of_its_results(engine: Engine, source: str, text: bytes) -> None:
+    """Its log says what is wrong with them."""
+    backend = await engine.backend()
+    spec = engine.spec(f"path = os.environ['ATELIER_RESULTS'] + '/metric.json'; {source}; print('done')")
+    handle = await engine.start(backend, spec)
+    assert (await engine.final(backend, spec.id)).state is State.DONE
+    log = await engine.log(backend, handle)
+    assert log.startswith(b"done\n") and text in log and (b"[Atelier: the results" in log) == bool(text)
+    if not text:
+        with tarfile.open(engine.api.attempts[spec.id].outputs["results"].path) as archive:
+            assert json.load(archive.extractfile("metric.json")) == [{"text": "\ufffd", "loss": None}]  # type: ignore[arg-type]
 
 
 async def test_big_output(engine: Engine) -> None:

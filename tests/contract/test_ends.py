@@ -21,11 +21,11 @@ print(os.getpid(), flush=True); time.sleep(600)
 """
 
 
-@pytest.mark.parametrize("code", [1, 3, 137])
+@pytest.mark.parametrize("code", [1, 3, 137, 255])
 async def test_exit_code(engine: Engine, code: int) -> None:
     seen = await engine.run(engine.spec(f"import sys; sys.exit({code})"))
     assert (seen.state, seen.reason, seen.exit_code) == (State.FAILED, Reason.EXIT_CODE, code)
-    assert seen.message
+    assert f"exit code {code}" in seen.message
 
 
 async def test_killed_by_a_signal(engine: Engine) -> None:
@@ -38,6 +38,13 @@ async def test_command_not_found(engine: Engine) -> None:
     seen = await engine.run(engine.spec(("no-such-program", "x")))
     assert (seen.state, seen.reason) == (State.FAILED, Reason.COMMAND_NOT_FOUND)
     assert "no-such-program" in seen.message
+
+
+async def test_variable_that_no_program_can_be_given(engine: Engine) -> None:
+    engine.needs("processes")  # a cluster refuses it itself
+    seen = await engine.run(engine.spec("mark(ID)", role={"env": {"MINE": "a\0b"}}))
+    assert (seen.state, seen.reason) == (State.FAILED, Reason.BAD_SPEC)
+    assert "'MINE'" in seen.message
 
 
 async def test_timeout(engine: Engine) -> None:
@@ -54,9 +61,26 @@ async def test_timeout_ends_what_does_not_listen(engine: Engine) -> None:
 
 
 async def test_missing_output(engine: Engine) -> None:
-    seen = await engine.run(engine.spec("pass", outputs=(Output(name="model"),)))
+    """What is told of it can be stored, although a file's name that lies there could not."""
+    source = "open(os.environb[b'ATELIER_OUTPUTS'] + b'/caf\\xe9.csv', 'w').close()"
+    seen = await engine.run(engine.spec(source, outputs=(Output(name="model"),)))
     assert (seen.state, seen.reason) == (State.FAILED, Reason.OUTPUT_MISSING)
-    assert "model" in seen.message
+    assert "model" in seen.message and "caf\ufffd.csv" in seen.message
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("os.mkfifo(path)", "neither a file nor a folder"),
+        ("os.mkdir(path); os.symlink('/etc/hostname', path + '/weights')", "leads out of the folder"),
+    ],
+)
+async def test_output_that_is_not_what_can_be_stored(engine: Engine, source: str, text: str) -> None:
+    """The step's own fault: it would be so the next time, too."""
+    spec = engine.spec(f"path = os.environ['ATELIER_OUTPUTS'] + '/model'; {source}", outputs=(Output(name="model"),))
+    seen = await engine.run(spec)
+    assert (seen.state, seen.reason) == (State.FAILED, Reason.OUTPUT_MISSING)
+    assert text in seen.message
 
 
 async def test_missing_input(engine: Engine) -> None:

@@ -40,6 +40,20 @@ async def test_slots(engine: Engine) -> None:
     await engine.marked(specs[2].id)
 
 
+async def test_memory_is_a_slot_too(engine: Engine) -> None:
+    engine.needs("slots")
+    engine.options.update(memory=2**30)  # type: ignore[attr-defined]
+    backend = await engine.backend()
+    most, rest = ({"resources": Resources(memory=size * 2**20)} for size in (800, 224))
+    first = await engine.start(backend, engine.spec("wait()", role=most))
+    with pytest.raises(QuotaExceeded, match="memory"):
+        await engine.start(backend, engine.spec("pass", role=most))
+    await engine.start(backend, engine.spec("wait()", role=rest))
+    assert (await backend.capacity())["memory"] == {"total": 2**30, "free": 0}  # type: ignore[attr-defined]
+    await backend.stop(first, 1)
+    await engine.start(backend, engine.spec("wait()", role=most))
+
+
 async def test_a_slot_is_free_when_the_command_ends(engine: Engine) -> None:
     engine.needs("slots")
     backend = await engine.backend()
@@ -117,6 +131,10 @@ print("in place", os.environ["ATELIER_ATTEMPT"]); mark(ID)
         ("raise ValueError('broken')", 1, b"ValueError: broken"),
         ("os._exit(9)", 9, b""),
         ("import sys; sys.exit('said')", 1, b"said\n"),
+        ("import sys; sys.stdout.close(); sys.exit(5)", 5, b""),
+        ("import sys; sys.stderr.close(); raise ValueError", 1, b""),
+        ("os.dup2(os.open('/dev/full', os.O_WRONLY), 1); print('x', end=''); raise ValueError('broken')", 1, b"broken"),
+        ("os.close(1); print('x', end='')", 120, b""),
     ],
 )
 async def test_light_step_ends_like_any_other(engine: Engine, source: str, code: int, text: bytes) -> None:
@@ -129,6 +147,36 @@ async def test_light_step_ends_like_any_other(engine: Engine, source: str, code:
     log = await engine.log(backend, handle)
     assert text in log
     assert b"atelier_runtime" not in log
+
+
+async def test_light_step_runs_like_any_other(engine: Engine) -> None:
+    """The time zone, signals, the hook for errors, and nothing of the runtime's own `from __future__`."""
+    engine.needs("light")
+    source = """
+import signal, socket, sys, time
+def annotated(a: list[int]): pass
+assert annotated.__annotations__ == {"a": list[int]}
+print(time.strftime("%H %Z", time.localtime(0)))
+a, b = socket.socketpair(); b.close()
+try: a.send(b"x")
+except BrokenPipeError: print("broken pipe")
+try: os.kill(os.getpid(), signal.SIGINT); time.sleep(5)
+except KeyboardInterrupt: print("interrupted")
+sys.excepthook = lambda kind, error, frames: print("told", error, frames.tb_frame.f_code.co_filename)
+raise ValueError("so")
+"""
+    backend = await engine.backend()
+    spec = engine.spec(source, light=True, role={"env": {"TZ": "CST-8"}})
+    handle = await engine.start(backend, spec)
+    assert (await engine.final(backend, spec.id)).exit_code == 1
+    assert await engine.log(backend, handle) == b"08 CST\nbroken pipe\ninterrupted\ntold so main.py\n"
+
+
+async def test_light_step_with_variables_for_the_interpreter(engine: Engine) -> None:
+    engine.needs("light")
+    source = "import sys; assert (sys.flags.hash_randomization, sys.warnoptions) == (0, ['error'])"
+    spec = engine.spec(source, light=True, role={"env": {"PYTHONHASHSEED": "0", "PYTHONWARNINGS": "error"}})
+    assert (await engine.run(spec)).state is State.DONE
 
 
 async def test_light_step_lost(engine: Engine) -> None:

@@ -112,14 +112,22 @@ class Campaign:
         return [run for run in asked if run not in self.ended]
 
     def hit(self, times: int, strike: Callable[[], None], seed: int = 0, longest: float = 1.5) -> None:
-        """Strike at random moments, with the phase of the engine noted at each."""
+        """Strike at random moments, each when some attempt is in a phase that was drawn, if one comes to it soon."""
         chance = random.Random(seed)
         for _ in range(times):
             for _ in range(self.instances - len(self.open_runs())):
                 self.start_run()
+            wanted = chance.choice(PHASES)
             time.sleep(chance.uniform(0.02, longest))
-            self.phases[phase(self.plane)] += 1
+            self.phases[self._met(wanted)] += 1
             strike()
+
+    def _met(self, wanted: str, seconds: float = 1.0) -> str:
+        """Wait until some attempt is in the phase, and say so; else in which one some attempt is."""
+        until = time.monotonic() + seconds
+        while wanted not in (found := phases(self.plane)) and time.monotonic() < until:
+            time.sleep(0.005)
+        return wanted if wanted in found else min(found, default="idle")
 
     def finish(self, seconds: float = 120) -> None:
         """Wait until all runs have ended and nothing is left to clean."""
@@ -143,9 +151,11 @@ class Campaign:
         return Counter(self.client.runs.get(self.project, run).state for run in self.runs)
 
     def second_attempts(self) -> list[str]:
-        """Attempts beyond the first, with the reason of the one before."""
-        rows = query(self.plane, "SELECT id, number, reason, message FROM attempts ORDER BY subject, step, number")
-        return [str(row) for row in rows if row[1] > 1]
+        """Attempts of its runs beyond the first, with the reason of the one before."""
+        rows = query(
+            self.plane, "SELECT id, number, reason, message, project FROM attempts ORDER BY subject, step, number"
+        )
+        return [str(row) for row in rows if row[1] > 1 and row[4] == self.project]
 
     def report(self) -> str:
         """One paragraph of figures."""
@@ -196,13 +206,13 @@ def query(plane: ControlPlane, statement: str) -> list[Any]:
         engine.dispose()
 
 
-def phase(plane: ControlPlane) -> str:
-    """What the engine is busy with, from its rows: the least finished attempt decides."""
-    rows = dict(query(plane, "SELECT state, count(*) FROM attempts WHERE NOT cleaned GROUP BY state"))
-    for state in ("queued", "starting", "stopping", "running"):
-        if rows.get(state):
-            return state
-    return "cleaning" if rows else "idle"
+PHASES = ("queued", "starting", "running", "cleaning")
+
+
+def phases(plane: ControlPlane) -> set[str]:
+    """What the engine is busy with, from its rows; what has ended and is not cleaned yet is in `cleaning`."""
+    states = {state for (state,) in query(plane, "SELECT DISTINCT state FROM attempts WHERE NOT cleaned")}
+    return {state if state in PHASES else "cleaning" for state in states}
 
 
 def leftovers(plane: ControlPlane) -> list[Any]:

@@ -9,7 +9,7 @@ import yaml
 
 from atelier_cli.platform.layout import GATEWAY_PATH, Layout, Settings
 from atelier_core.errors import Invalid
-from atelier_spawner.kubernetes.options import read_options
+from atelier_spawner.kubernetes.options import KubernetesOptions, read_options
 from atelier_spawner.notebooks.folders import identities_file
 
 CLUSTER = "cluster"
@@ -34,7 +34,12 @@ def check(settings: Settings) -> None:
             hint="Give --kubeconfig the file that kubectl uses.",
         )
     if settings.kubeconfig:
-        read_options(CLUSTER, _cluster_options(settings))
+        cluster_options(settings)
+
+
+def cluster_options(settings: Settings) -> KubernetesOptions:
+    """The checked options of the back end that runs on the cluster."""
+    return read_options(CLUSTER, _cluster_options(settings))
 
 
 def parse_cluster_options(items: Sequence[str]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from atelier_cli.platform import child, platform, processes, proxy, sign_in
 from atelier_cli.platform.cluster_checks import PodProbe, cluster_checks
 from atelier_cli.platform.layout import Layout, Settings, load_settings
+from atelier_cli.platform.leftovers import left_over
 from atelier_cli.platform.results import Check, bad, good, skipped
 from atelier_core.errors import AtelierError
 from atelier_spawner.notebooks.folders import PRIVATE, why_one_person
@@ -35,6 +36,7 @@ def all_checks(layout: Layout, pod: PodProbe | None = None) -> Iterator[Check]:
     yield from _processes(layout, settings)
     yield _token(layout, settings)
     yield from cluster_checks(settings, pod)
+    yield from left_over(layout, settings)
 
 
 def _python() -> Check:

@@ -22,8 +22,8 @@ OLDEST = (1, 29)  # native sidecars are on from here
 NEEDED = (
     ("", "pods", "create"), ("", "pods", "watch"), ("", "pods/log", "get"), ("", "secrets", "create"),
     ("", "services", "create"), ("", "configmaps", "create"), ("batch", "jobs", "create"),
-    ("apps", "deployments", "create"), ("", "namespaces", "create"), ("", "resourcequotas", "create"),
-    ("networking.k8s.io", "networkpolicies", "create"),
+    ("apps", "deployments", "create"), ("", "namespaces", "create"), ("", "namespaces", "get"),
+    ("", "resourcequotas", "create"), ("networking.k8s.io", "networkpolicies", "create"),
 )  # fmt: skip
 OPERATORS = {
     "jobset.x-k8s.io": "JobSet", "trainer.kubeflow.org": "Kubeflow Trainer", "kubeflow.org": "Kubeflow jobs",

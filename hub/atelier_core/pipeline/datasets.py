@@ -9,7 +9,7 @@ from atelier_core.dataset import DatasetReference, FoundDataset, parse_reference
 from atelier_core.errors import Invalid
 from atelier_core.pipeline.document import Node
 from atelier_core.pipeline.plan import DatasetRef
-from atelier_core.pipeline.scope import Scope
+from atelier_core.pipeline.scope import Scope, check_input_name
 
 
 def datasets_in(
@@ -32,6 +32,7 @@ def datasets_in(
             continue
         pinned = _pinned(scope, node, name, reference) if reference is not None else None
         if pinned is not None:
+            check_input_name(scope, node, name)
             found[name] = pinned
     return found
 

@@ -9,7 +9,7 @@ from atelier_core.pipeline.datasets import datasets_in
 from atelier_core.pipeline.document import Node, input_path
 from atelier_core.pipeline.plan import CodeRef, InputPlan, OutputRef, RetryPolicy
 from atelier_core.pipeline.ports import project_path
-from atelier_core.pipeline.scope import ENV_NAME, Scope, check_path, output_of, unwrap
+from atelier_core.pipeline.scope import ENV_NAME, Scope, check_input_name, check_path, output_of, unwrap
 from atelier_core.workload import Resources
 
 GENERIC_RESOURCES = Resources(cpu=0.5, memory=1024**3)
@@ -103,6 +103,7 @@ def _generic_sources(scope: Scope, node: Node, folder: str) -> tuple[dict[str, I
         if found and found[1] == "value":
             references[name] = found[0]
         elif found:
+            check_input_name(scope, node, name)
             inputs[name] = InputPlan(source=found[0])
     return inputs, references
 

@@ -17,6 +17,7 @@ from atelier_core.variables import VariableError, Variables, uses_parameters
 if TYPE_CHECKING:
     from atelier_core.pipeline.compile import RunContext
 
+_NAME_LIMIT = 200  # bytes: file systems take 255, and there is something added while it comes
 ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -88,6 +89,18 @@ def output_of(scope: Scope, node: Node, name: str, source: Source) -> tuple[Outp
         scope.problem(node, name, f"the step before it has no output {source.output!r} for {name!r}.", hint)
         return None
     return OutputRef(step=scope.names[source.node], output=output), ports.outputs[output].type
+
+
+def check_input_name(scope: Scope, node: Node, name: str) -> None:
+    """A problem is noted if no file or folder can have this name below the folder of inputs."""
+    if (
+        name in ("", ".", "..")
+        or "/" in name
+        or "\0" in name
+        or len(name.encode("utf-8", "surrogatepass")) > _NAME_LIMIT
+    ):
+        hint = f"Use a name without slashes, of at most {_NAME_LIMIT} bytes; best letters, digits and underscores."
+        scope.problem(node, name, f"{name!r} cannot be the name of an input.", hint)
 
 
 def unwrap(wrapped: Any) -> Any:

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from atelier_core.states import Reason
 from atelier_hub.db import Base, table_of
+from atelier_hub.engine.store import Attempt
 
 
 class ClaimRow(Base):
@@ -67,9 +68,11 @@ def save_report(session: Session, report: ReportRow) -> None:
         session.add(report)
 
 
-def is_given_up(session: Session, attempt: str) -> bool:
-    """Whether the engine has decided how the attempt ended, though something of it may still run."""
-    return session.get(ReportRow, (attempt, ENGINE)) is not None
+def is_over(session: Session, attempt: Attempt) -> bool:
+    """Whether the attempt is to do nothing any more, though something of it may still run: it has ended or was asked
+    to, or the engine has decided how it ended."""
+    decided = session.get(ReportRow, (attempt.id, ENGINE)) is not None
+    return attempt.final or attempt.wanted == "stop" or decided
 
 
 def reports_of(session: Session, attempt: str) -> list[Report]:

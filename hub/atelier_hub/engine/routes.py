@@ -19,7 +19,7 @@ from atelier_hub.auth import AttemptActor, require_attempt
 from atelier_hub.context import Context, Ctx
 from atelier_hub.engine import store
 from atelier_hub.engine.driver import Driver
-from atelier_hub.engine.reports import ReportRow, claim_replica, is_given_up, save_report
+from atelier_hub.engine.reports import ReportRow, claim_replica, is_over, save_report
 from atelier_hub.engine.store import ArtifactRow, Attempt
 from atelier_hub.engine.usage import Usages
 
@@ -87,7 +87,7 @@ class StoredBody(BaseModel):
 def _alive(ctx: Context, attempt: str) -> Attempt:
     with ctx.db.read() as session:
         found = store.get_attempt(session, attempt)
-        over = found is None or found.final or found.wanted == "stop" or is_given_up(session, attempt)
+        over = found is None or is_over(session, found)
     if found is None or over:
         raise Conflict("The attempt is over.", code="gone", hint="Stop the command and leave.")
     return found

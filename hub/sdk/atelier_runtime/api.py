@@ -6,12 +6,13 @@ import json
 import os
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, IncompleteRead
 from typing import Any, BinaryIO, TypeVar, Union
 from urllib.parse import quote, urlsplit
 
-from atelier_runtime.archive import CHUNK
+from atelier_runtime.archive import CHUNK, BadArchive
+from atelier_runtime.files import FULL
 
 PATIENCE = 600.0
 TIMEOUT = 60.0
@@ -41,6 +42,10 @@ class Unreachable(Exception):
     """The control plane did not answer for as long as we wait."""
 
 
+class OwnFault(Exception):
+    """A file on this side cannot be read or written; the control plane has no part in it."""
+
+
 class _Later(Exception):
     """Not now."""
 
@@ -68,7 +73,7 @@ class Api:
         body = json.dumps(document).encode()
         return self.call("POST", path, _json, lambda: body, {"Content-Type": "application/json"})
 
-    def get(self, path: str, receive: Callable[[HTTPResponse], Result]) -> Result:
+    def get(self, path: str, receive: Callable[[Answer], Result]) -> Result:
         """Fetch something; `receive` reads the answer and is called anew if the connection breaks half-way."""
         return self.call("GET", path, receive)
 
@@ -84,15 +89,18 @@ class Api:
         self,
         method: str,
         path: str,
-        receive: Callable[[HTTPResponse], Result],
+        receive: Callable[[Answer], Result],
         body: Callable[[], Body] = lambda: None,
         headers: dict[str, str] | None = None,
     ) -> Result:
-        """One call, tried again as the protocol says."""
+        """One call, tried again as the protocol says; `OwnFault` where that would not help."""
         started, wait = time.monotonic(), _FIRST_WAIT
         while True:
             try:
-                return self._once(method, path, receive, body(), headers or {})
+                return self._once(method, path, receive, _opened(body), headers or {})
+            except (OwnFault, BadArchive):
+                self.close()  # what was on its way is not whole
+                raise
             except (OSError, HTTPException, _Later) as error:
                 self.close()
                 if time.monotonic() - started + wait > self._patience:
@@ -103,7 +111,7 @@ class Api:
             wait = min(wait * 2, _LONGEST_WAIT)
 
     def _once(
-        self, method: str, path: str, receive: Callable[[HTTPResponse], Result], body: Body, headers: dict[str, str]
+        self, method: str, path: str, receive: Callable[[Answer], Result], body: Body, headers: dict[str, str]
     ) -> Result:
         connection = self._connect()
         all_headers = {"Authorization": "Bearer " + self._token, **headers}
@@ -125,7 +133,8 @@ class Api:
         elif body is not None and hasattr(body, "fileno"):
             headers["Content-Length"] = str(os.fstat(body.fileno()).st_size)
         try:
-            connection.request(method, self._prefix + path, body=body, headers=headers, encode_chunked=chunked)
+            pieces = body if body is None or isinstance(body, bytes) else _pieces(body)
+            connection.request(method, self._prefix + path, body=pieces, headers=headers, encode_chunked=chunked)
         except (BrokenPipeError, ConnectionResetError):
             # It may have refused the body before all of it was sent; its answer says why.
             return connection.getresponse()
@@ -138,10 +147,27 @@ class Api:
         return self._connection
 
 
-def _received(response: HTTPResponse, receive: Callable[[HTTPResponse], Result]) -> Result:
+class Answer:
+    """An answer as its receiver sees it; that the connection broke is told from what the receiver cannot do."""
+
+    def __init__(self, response: HTTPResponse) -> None:
+        self._response = response
+        self.getheader = response.getheader
+
+    def read(self, amount: int | None = None) -> bytes:
+        """The next bytes; all if no amount is given."""
+        try:
+            return self._response.read(amount)
+        except OSError as error:
+            raise IncompleteRead(b"", self._response.length) from error
+
+
+def _received(response: HTTPResponse, receive: Callable[[Answer], Result]) -> Result:
     """What `receive` made of the answer; a body that broke off counts as a broken connection."""
     try:
-        result = receive(response)
+        result = receive(Answer(response))
+    except OSError as error:
+        raise _own(error) from error
     except Exception as error:
         if response.length:
             raise IncompleteRead(b"", response.length) from error
@@ -152,7 +178,32 @@ def _received(response: HTTPResponse, receive: Callable[[HTTPResponse], Result])
     return result
 
 
-def _json(response: HTTPResponse) -> dict[str, Any]:
+def _opened(body: Callable[[], Body]) -> Body:
+    try:
+        return body()
+    except OSError as error:
+        raise _own(error) from error
+
+
+def _pieces(body: BinaryIO | Iterable[bytes]) -> Iterator[bytes]:
+    """What a file holds, or what a body yields."""
+    source = iter(lambda: body.read(CHUNK), b"") if hasattr(body, "read") else iter(body)
+    while True:
+        try:
+            piece = next(source, None)
+        except OSError as error:
+            raise _own(error) from error
+        if piece is None:
+            return
+        yield piece
+
+
+def _own(error: OSError) -> Exception:
+    """On a full disk there may be room later."""
+    return _Later(str(error)) if error.errno in FULL else OwnFault(str(error))
+
+
+def _json(response: Answer) -> dict[str, Any]:
     text = response.read()
     return json.loads(text) if text else {}
 

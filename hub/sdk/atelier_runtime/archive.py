@@ -8,9 +8,16 @@ import shutil
 import stat
 import tarfile
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Protocol
 
 CHUNK = 1024**2
+
+
+class Stream(Protocol):
+    """What an archive is read from."""
+
+    def read(self, amount: int, /) -> bytes:
+        """The next bytes."""
 
 
 class BadArchive(Exception):
@@ -24,15 +31,17 @@ def pack(folder: str) -> Iterator[bytes]:
     yield b"\0" * (2 * tarfile.BLOCKSIZE)
 
 
-def unpack(stream: BinaryIO, target: str, mode: str = "r|") -> None:
+def unpack(stream: Stream, target: str, mode: str = "r|") -> None:
     """Unpack a tar stream below `target`; refuses what would leave it, devices and pipes."""
     root = os.path.realpath(target)
+    links: list[str] = []
     try:
         with tarfile.open(fileobj=stream, mode=mode, bufsize=CHUNK) as archive:  # type: ignore[call-overload]
             for member in archive:
-                _unpack_member(archive, member, root)
+                _unpack_member(archive, member, root, links)
     except (tarfile.TarError, EOFError) as error:
         raise BadArchive(f"The archive is damaged: {error}") from error
+    _check_links(links, root)
 
 
 def inside(root: str, path: str) -> bool:
@@ -86,7 +95,7 @@ def _content(path: str, size: int) -> Iterator[bytes]:
     yield b"\0" * (-size % tarfile.BLOCKSIZE)
 
 
-def _unpack_member(archive: tarfile.TarFile, member: tarfile.TarInfo, root: str) -> None:
+def _unpack_member(archive: tarfile.TarFile, member: tarfile.TarInfo, root: str, links: list[str]) -> None:
     name = os.path.normpath(member.name)
     path = os.path.join(root, name)
     if os.path.isabs(member.name) or name.startswith("..") or not inside(root, os.path.dirname(path)):
@@ -97,6 +106,7 @@ def _unpack_member(archive: tarfile.TarFile, member: tarfile.TarInfo, root: str)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     if member.issym() or member.islnk():
         _unpack_link(member, path, root)
+        links.append(path)
     elif member.isreg():
         _unpack_file(archive, member, path)
     else:
@@ -124,6 +134,16 @@ def _unpack_link(member: tarfile.TarInfo, path: str, root: str) -> None:
         os.symlink(member.linkname, path)
     else:
         os.link(target, path, follow_symlinks=False)
+
+
+def _check_links(links: list[str], root: str) -> None:
+    """Where a link leads may have changed with what was unpacked after it."""
+    wrong = [path for path in links if os.path.islink(path) and not inside(root, path)]
+    for path in wrong:
+        os.unlink(path)
+    if wrong:
+        name = os.path.relpath(wrong[0], root)
+        raise BadArchive(f"The link {name!r} in the archive leads out of its folder.")
 
 
 def _remove(path: str) -> None:

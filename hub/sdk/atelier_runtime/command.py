@@ -38,6 +38,21 @@ def substitute(item: str, variables: dict[str, str]) -> str:
     return _VARIABLE.sub(value, item)
 
 
+def _checked(environment: dict[str, str]) -> dict[str, str]:
+    """The environment, if the kernel can be given it."""
+    for name, value in environment.items():
+        if not name or "=" in name or not _is_text(name) or not _is_text(value):
+            raise Failure(outcome.BAD_SPEC, f"The variable {name!r} is not one that a program can be given.")
+    return environment
+
+
+def _is_text(item: str) -> bool:
+    try:
+        return b"\0" not in os.fsencode(item)
+    except UnicodeEncodeError:
+        return False
+
+
 class Command:
     """The command of one replica: started once, then waited for.
 
@@ -48,12 +63,14 @@ class Command:
 
     def __init__(self, spec: ShimSpec, environment: dict[str, str], output: int) -> None:
         self._spec = spec
-        self._environment = environment
+        self._environment = _checked(environment)
         self._output = output
         self.program: Program | None = None
         self.tend: Callable[[], None] | None = None
         self._oom = oom.kills()
         self.items = [substitute(item, environment) for item in spec.command]
+        if not all(map(_is_text, self.items)):
+            raise Failure(outcome.BAD_SPEC, "The command holds a character that no program can be given.")
         self.pid = 0
 
     def start(self) -> int:
@@ -84,9 +101,9 @@ class Command:
             result.fail(outcome.CANCELLED, "It was stopped.")
         elif status == signal.SIGALRM:
             result.fail(outcome.DEADLINE_EXCEEDED, f"It ran longer than {self._spec.timeout:g} s and was ended.")
-        code = self._reap() if not result.reason else self._end()
+        ended = self._reap() if not result.reason else self._end()
         process.end_descendants()
-        return self._judge(result, code)
+        return self._judge(result, ended)
 
     def _wait(self, deadline: float | None) -> int:
         """Which of SIGCHLD (it ended), SIGTERM (stop) or SIGALRM (deadline) came first."""
@@ -125,16 +142,17 @@ class Command:
         return self._reap()
 
     def _reap(self) -> int:
+        """How it ended: its exit code, or below zero the signal."""
         status = os.waitpid(self.pid, 0)[1]
-        return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+        return -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
 
-    def _judge(self, result: Outcome, code: int) -> Outcome:
-        result.exit_code = code
+    def _judge(self, result: Outcome, ended: int) -> Outcome:
+        result.exit_code = code = ended if ended >= 0 else 128 - ended
         killed = code == 128 + signal.SIGKILL
         if killed and not result.reason and oom.kills() > self._oom:
             result.fail(outcome.OOM_KILLED, "It used more memory than there is and was killed.")
-        if code > 128:
-            result.fail(outcome.EXIT_CODE, f"It was ended by {_signal_name(code - 128)}.")
+        if ended < 0:
+            result.fail(outcome.EXIT_CODE, f"It was ended by {_signal_name(-ended)}.")
         elif code:
             result.fail(outcome.EXIT_CODE, f"It ended with exit code {code}.")
         return result
@@ -162,7 +180,20 @@ class Command:
         return Failure(outcome.COMMAND_NOT_FOUND, text)
 
     def _become_command(self, workdir: str, executable: str, send: int) -> NoReturn:
-        """In the child: never returns."""
+        """In the child: never returns, whatever happens: the parent's stack must not run twice."""
+        try:
+            self._enter(workdir, executable, send)
+            os.close(send)  # the number may belong to another file soon
+            if self.program is not None:
+                os._exit(self.program())
+        except BaseException:
+            traceback.print_exc()
+            sys.stderr.flush()
+        finally:
+            os._exit(_CANNOT_START)
+
+    def _enter(self, workdir: str, executable: str, send: int) -> None:
+        """In the child: become the command's file, or what its program runs in; why that fails goes to `send`."""
         try:
             os.setsid()
             os.chdir(workdir)
@@ -172,14 +203,9 @@ class Command:
             signal.pthread_sigmask(signal.SIG_SETMASK, set())
             if self.program is None:
                 os.execve(executable, self.items, self._environment)  # noqa: S606
-            os.close(send)
-            os._exit(self.program())
         except OSError as error:
             os.write(send, str(error.errno or errno.EIO).encode())
-        except BaseException:  # the parent's stack must not run twice
-            traceback.print_exc()
-            sys.stderr.flush()
-        os._exit(_CANNOT_START)
+            os._exit(_CANNOT_START)
 
 
 def block_signals() -> None:

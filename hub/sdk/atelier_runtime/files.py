@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import stat
@@ -11,7 +12,8 @@ from typing import Any
 
 from atelier_runtime import process
 
-_LIMIT = 4 * 1024**2
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})  # there may be room later
+_LIMIT = 8 * 1024**2  # an exit file holds the values of a step: up to 1 MiB, which may be written four times as long
 
 
 class AlreadyClaimed(Exception):

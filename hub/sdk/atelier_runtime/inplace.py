@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
+import signal
 import sys
 import threading
-import traceback
+import time
 import types
+from collections.abc import Callable
+from typing import Any
 
 from atelier_runtime.spec import ShimSpec
 
 _ROOM = 64
+_OUTPUT_LOST = 120  # the exit code of an interpreter that could not write all that was printed
 _NAMES = ("ATELIER_ATTEMPT", "ATELIER_REPLICA")
 
 
@@ -53,16 +58,26 @@ def run(items: list[str], environment: dict[str, str], marker: Marker, spec: Shi
     marker.write(spec)
     os.environ.clear()
     os.environ.update(environment)
+    time.tzset()
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # both as an interpreter has them from its start
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     _fresh_state()
     sys.path[:0] = [entry for entry in environment.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    code = _guarded(items)
+    threading._shutdown()  # type: ignore[attr-defined]  # waits for threads, as the interpreter does at its end
+    atexit._run_exitfuncs()
+    written = [_flush(stream) for stream in (sys.stdout, sys.stderr)]
+    return code if code or all(written) else _OUTPUT_LOST
+
+
+def _flush(stream: Any) -> bool:
+    """Whether all that was printed is written. The step may have closed the stream, or put another in its place."""
     try:
-        code = _guarded(items)
-        threading._shutdown()  # type: ignore[attr-defined]  # waits for threads, as the interpreter does at its end
-        atexit._run_exitfuncs()
-    finally:
-        for stream in (sys.stdout, sys.stderr):
+        if stream is not None and not getattr(stream, "closed", False):
             stream.flush()
-    return code
+    except Exception:
+        return False
+    return True
 
 
 def _fresh_state() -> None:
@@ -85,8 +100,8 @@ def _guarded(items: list[str]) -> int:
     except SystemExit as leaving:
         return _exit_code(leaving.code)
     except BaseException as error:
-        _print_traceback(error)
-        return 1
+        _tell_error(error)
+        return 128 + signal.SIGINT if isinstance(error, KeyboardInterrupt) else 1
     return 0
 
 
@@ -103,7 +118,7 @@ def _run_file(path: str, arguments: list[str]) -> None:
     main.__file__ = path
     main.__builtins__ = __builtins__  # type: ignore[attr-defined]
     sys.modules["__main__"] = main
-    exec(compile(source, path, "exec"), main.__dict__)  # noqa: S102  # the step's own code
+    exec(compile(source, path, "exec", dont_inherit=True), main.__dict__)  # noqa: S102  # the step's own code
 
 
 def _run_module(name: str, arguments: list[str]) -> None:
@@ -119,14 +134,20 @@ def _exit_code(code: object) -> int:
         return 0
     if isinstance(code, int):
         return code & 0xFF
-    print(code, file=sys.stderr)
+    _tell(lambda: print(code, file=sys.stderr))
     return 1
 
 
-def _print_traceback(error: BaseException) -> None:
-    """Print the error without the frames of the runtime."""
+def _tell_error(error: BaseException) -> None:
+    """Print the error, as the step wants it to be, without the frames of the runtime."""
     frames = error.__traceback__
     own = os.path.dirname(os.path.abspath(__file__))
     while frames is not None and frames.tb_frame.f_code.co_filename.startswith(own):
         frames = frames.tb_next
-    traceback.print_exception(type(error), error, frames)
+    _tell(lambda: sys.excepthook(type(error), error.with_traceback(frames), frames))
+
+
+def _tell(say: Callable[[], None]) -> None:
+    """Say something where that is possible: standard error may be closed, or its disk full."""
+    with contextlib.suppress(Exception):
+        say()

@@ -6,7 +6,7 @@ import contextlib
 import os
 
 _TAIL = 64 * 1024
-_NOTICE = "\n[Atelier: this log is longer than {limit}; its beginning and its end are kept, what was between is not.]\n"
+_TOO_LONG = "[Atelier: this log is longer than {limit}; its beginning and its end are kept, what was between is not.]"
 
 
 def readable(size: int) -> str:
@@ -19,8 +19,13 @@ def readable(size: int) -> str:
     return f"{amount:.4g} {unit}"
 
 
+def notice(text: str) -> bytes:
+    """What the platform itself says in a log, on a line of its own."""
+    return f"\n{text}\n".encode("utf-8", "replace")
+
+
 def _notice(limit: int) -> bytes:
-    return _NOTICE.format(limit=readable(limit)).encode()
+    return notice(_TOO_LONG.format(limit=readable(limit)))
 
 
 def _tail(limit: int) -> int:
@@ -49,6 +54,12 @@ class OwnLog:
         """Let go; it has its final length."""
         self.trim()
         os.close(self.descriptor)
+
+
+def add(path: str, text: str) -> None:
+    """Say something at the end of a log that nobody writes any more; on a full disk it is lost."""
+    with contextlib.suppress(OSError), open(path, "ab") as file:
+        file.write(notice(text))
 
 
 class CopiedLog:

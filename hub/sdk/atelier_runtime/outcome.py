@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -17,6 +19,31 @@ CANCELLED = "Cancelled"
 GONE = "Gone"
 SHIM_LOST = "ShimLost"
 START_FAILED = "StartFailed"
+
+DEPTH = 64
+_NOT_STORABLE = re.compile("[\0\ud800-\udfff]")  # NUL, and halves of characters: of a file name, or JSON's escapes
+
+
+class TooDeep(ValueError):
+    """A value is nested deeper than may be."""
+
+
+def plain(value: Any, depth: int = DEPTH) -> Any:
+    """`value`, a JSON value, as every database and every JSON parser takes it; `TooDeep` if it is not.
+
+    A number that is none, as the loss of a training that diverged, becomes null.
+    """
+    if isinstance(value, str):
+        return _NOT_STORABLE.sub("\ufffd", value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if not isinstance(value, (dict, list)):
+        return value
+    if not depth:
+        raise TooDeep
+    if isinstance(value, list):
+        return [plain(item, depth - 1) for item in value]
+    return {plain(key): plain(item, depth - 1) for key, item in value.items()}
 
 
 @dataclass
@@ -43,7 +70,8 @@ class Outcome:
 
     def document(self) -> dict[str, Any]:
         """As JSON."""
-        return asdict(self)
+        found: dict[str, Any] = plain(asdict(self), DEPTH + 1)  # values are an object in the document
+        return found
 
 
 class Failure(Exception):

@@ -26,11 +26,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
 from typing import Any
 
 from atelier_runtime import files, outcome, process
-from atelier_runtime.log import CopiedLog
+from atelier_runtime.log import CopiedLog, add
 from atelier_runtime.outcome import Failure, Outcome, Stopped
 from atelier_runtime.spec import ShimSpec
 
@@ -162,7 +163,7 @@ def _run(spec: ShimSpec, root: str) -> Outcome:
         os.write(log, (failure.message + "\n").encode())
         print(failure.message, file=sys.stderr)
     if spec.stores and not result.reason:
-        gather_results(spec, started)
+        gather_results(spec, started, partial(add, _file(root, "log")))
     result.started_at, result.ended_at = started, time.time()
     return result
 
@@ -210,7 +211,7 @@ def _leave_last_words(ended: dict[str, Any], stored: dict[str, Any]) -> None:
         return
     reason = stored.get("reason") or ended.get("reason", "")
     message = str(stored.get("message") or ended.get("message", ""))[:_MESSAGE_LIMIT]
-    words = {"exit_code": ended.get("exit_code"), "reason": reason, "message": message}
+    words = outcome.plain({"exit_code": ended.get("exit_code"), "reason": reason, "message": message})
     whole = json.dumps({**words, "stored": stored.get("stored", False), "values": stored.get("values", {})})
     with contextlib.suppress(OSError), open(_LAST_WORDS, "w", encoding="utf-8") as file:
         file.write(whole if len(whole.encode()) <= _LAST_WORDS_LIMIT else json.dumps(words))

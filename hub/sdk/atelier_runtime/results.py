@@ -7,6 +7,7 @@ import os
 import shutil
 from typing import Any
 
+from atelier_runtime.outcome import plain
 from atelier_runtime.spec import ShimSpec
 
 NAME = "metric.json"
@@ -19,18 +20,16 @@ def gather(spec: ShimSpec, since: float) -> None:
     """Make `results/` complete in itself: `metric.json` there, its files beside it, paths relative.
 
     The file `/metric.json` counts only if this command wrote it: a step without a file system of its own shares that
-    place with others. It is taken away then.
+    place with others. It is taken away then. If the file is not one of ours, which `OSError`, `ValueError` or
+    `RecursionError` tells, what is in `results/` stays as it is.
     """
     folder, workdir = os.path.join(spec.root, "results"), spec.path(spec.workdir)
     _drop_empty(os.path.join(folder, NAME))
     source = _find(folder, workdir, since)
     if source is None:
         return
-    try:
-        with open(source, encoding="utf-8") as file:
-            document = json.loads(file.read(_LIMIT))
-    except (OSError, ValueError):
-        return  # not a result file of ours; what is in results/ is stored as it is
+    with open(source, encoding="utf-8") as file:
+        document = plain(json.loads(file.read(_LIMIT)))
     items = document if isinstance(document, list) else [document]
     taken: dict[str, str] = {}
     gathered = [_rewrite(item, [os.path.dirname(source), workdir], folder, taken) for item in items]

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 import time
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
 
 from atelier_runtime import files, outcome, process
 from atelier_runtime.api import PATIENCE, Api, AttemptOver
 from atelier_runtime.command import Command, block_signals
-from atelier_runtime.log import OwnLog
+from atelier_runtime.log import OwnLog, add
 from atelier_runtime.outcome import Failure, Outcome, Stopped
 from atelier_runtime.spec import ShimSpec
 from atelier_runtime.stage import stage
 from atelier_runtime.store import gather_results, store
 
 ALREADY_CLAIMED = 75
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _LITTLE = 1024**2  # bytes: with less, a command could not even say what was wrong
 # Makes a program that runs in place of the command's file, or None to execute the file.
 InPlace = Callable[[ShimSpec, "list[str]", "dict[str, str]"], "Callable[[], int] | None"]
@@ -72,7 +71,7 @@ def _leave_exit(spec: ShimSpec, result: Outcome) -> None:
         except FileNotFoundError:  # the command removed the folder; the engine sees this process end and says so
             return None
         except OSError as error:
-            if error.errno not in _FULL or time.monotonic() > until:
+            if error.errno not in files.FULL or time.monotonic() > until:
                 raise
         time.sleep(1)
 
@@ -84,7 +83,7 @@ def _carry(spec: ShimSpec, api: Api | None, result: Outcome, in_place: InPlace |
     if ended.reason:
         result.fail(ended.reason, ended.message + _no_room(spec.root))
     elif spec.stores:
-        store(spec, api, result)
+        store(spec, api, result, _say_in_log(spec))
     else:
         result.stored = True
 
@@ -113,8 +112,12 @@ def _run(spec: ShimSpec, in_place: InPlace | None) -> Outcome:
         log.close()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
     if spec.stores:
-        gather_results(spec, since)
+        gather_results(spec, since, _say_in_log(spec))
     return result
+
+
+def _say_in_log(spec: ShimSpec) -> Callable[[str], None]:
+    return partial(add, files.log_path(spec.root, spec.replica))
 
 
 def _note_command(spec: ShimSpec, pid: int) -> None:

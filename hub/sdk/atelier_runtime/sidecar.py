@@ -11,6 +11,7 @@ from typing import Any
 from atelier_runtime import files, outcome, pod
 from atelier_runtime.api import Api, ApiError, AttemptOver, Unreachable
 from atelier_runtime.gauge import Gauge
+from atelier_runtime.log import notice
 from atelier_runtime.outcome import Failure, Outcome
 from atelier_runtime.spec import ShimSpec
 from atelier_runtime.store import store
@@ -19,6 +20,7 @@ _WAIT = 0.05
 _LOG_EVERY = 1.0
 _LOG_PIECE = 1024**2
 _DEAD_AFTER = 1.0
+_TOLD = ("exit_code", "reason", "message", "values", "outputs")
 
 
 class Sidecar:
@@ -110,17 +112,8 @@ class Sidecar:
         result = Outcome(ended.get("exit_code"), str(ended.get("reason", "")), str(ended.get("message", "")))
         if not result.reason:
             self._store(result)
-        self._call(
-            "finished",
-            {
-                "replica": self._spec.replica,
-                "exit_code": result.exit_code,
-                "reason": result.reason,
-                "message": result.message,
-                "values": result.values,
-                "outputs": result.outputs,
-            },
-        )
+        told = result.document()
+        self._call("finished", {"replica": self._spec.replica, **{name: told[name] for name in _TOLD}})
         self._write_stored(result)
 
     def _store(self, result: Outcome) -> None:
@@ -128,7 +121,7 @@ class Sidecar:
             result.stored = True
             return
         try:
-            store(self._spec, self._api, result)
+            store(self._spec, self._api, result, lambda text: self._send_log(notice(text)))
         except Failure as failure:
             result.fail(failure.reason, failure.message)
         except OSError as error:

@@ -6,10 +6,10 @@ import hashlib
 import json
 import os
 import shutil
-from http.client import HTTPResponse
+from urllib.parse import quote
 
 from atelier_runtime import archive
-from atelier_runtime.api import Api, ApiError, AttemptOver, Unreachable
+from atelier_runtime.api import Answer, Api, ApiError, AttemptOver, OwnFault, Unreachable
 from atelier_runtime.outcome import BAD_SPEC, INPUT_UNAVAILABLE, Failure
 from atelier_runtime.spec import Code, Input, ShimSpec
 
@@ -30,7 +30,7 @@ def stage(spec: ShimSpec, api: Api | None) -> None:
         raise Failure(BAD_SPEC, str(error)) from error
     except (ApiError, Unreachable, archive.BadArchive) as error:
         raise Failure(INPUT_UNAVAILABLE, str(error)) from error
-    except OSError as error:
+    except (OSError, OwnFault) as error:
         raise Failure(INPUT_UNAVAILABLE, f"Code and inputs could not be written: {error}.") from error
 
 
@@ -55,6 +55,7 @@ def _place_code(spec: ShimSpec, code: Code, api: Api) -> None:
     path = os.path.join(folder, code.digest.replace(":", "-") + ".tar.gz")
     if not os.path.exists(path) or _digest(path) != code.digest:
         _download_code(api, code.digest, path)
+    os.utime(path)  # it is of use: the cache keeps it
     target = spec.path(code.path)
     os.makedirs(target, exist_ok=True)
     with open(path, "rb") as stream:
@@ -66,7 +67,7 @@ def _place_code(spec: ShimSpec, code: Code, api: Api) -> None:
 def _download_code(api: Api, digest: str, path: str) -> None:
     temporary = f"{path}.{os.getpid()}.part"
 
-    def receive(response: HTTPResponse) -> None:
+    def receive(response: Answer) -> None:
         with open(temporary, "wb") as file:
             shutil.copyfileobj(response, file, archive.CHUNK)
 
@@ -94,14 +95,14 @@ def _place_input(spec: ShimSpec, item: Input, api: Api) -> None:
         raise ValueError(f"The input {item.name!r} has no place of its own.")
     os.makedirs(os.path.dirname(target), exist_ok=True)
     try:
-        api.get("inputs/" + item.name, lambda response: _receive_input(response, target))
+        api.get("inputs/" + quote(item.name, safe=""), lambda response: _receive_input(response, target))
     except AttemptOver:
         raise
     except (ApiError, Unreachable, archive.BadArchive) as error:
         raise Failure(INPUT_UNAVAILABLE, f"The input {item.name!r} could not be fetched. {error}") from error
 
 
-def _receive_input(response: HTTPResponse, target: str) -> None:
+def _receive_input(response: Answer, target: str) -> None:
     temporary = target + ".part"
     _clear(temporary)
     if response.getheader("X-Atelier-Kind") == "folder":

@@ -19,7 +19,7 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NoReturn
 
 from atelier_runtime import files, inplace, shim
@@ -29,6 +29,7 @@ _LINE = 65536
 # A shim of another user may not be able to read this interpreter's files, so nothing is imported after the fork.
 _CODECS = ("ascii", "idna", "latin-1", "utf-8")
 _MODULES = ("linecache", "runpy", "tokenize", "zlib")
+_HEEDED = frozenset({"PYTHONPATH", "PYTHONUNBUFFERED"})
 _PYTHON = re.compile(r"python(3(\.\d+)?)?")
 
 
@@ -75,7 +76,7 @@ def _fork(order: dict[str, object], connection: socket.socket, marker: inplace.M
 
 
 def _become_shim(order: dict[str, object], send: int, marker: inplace.Marker) -> NoReturn:
-    """In the child: never returns."""
+    """In the child: never returns, whatever happens: the zygote's stack must not run twice."""
     try:
         os.setsid()
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -88,12 +89,13 @@ def _become_shim(order: dict[str, object], send: int, marker: inplace.Marker) ->
         send = -1  # the number may belong to another file soon
         if claim is not None:
             shim.carry(spec, _runner(marker) if order.get("in_place") else None)
+        os._exit(0)
     except BaseException as error:
-        traceback.print_exc()
         with contextlib.suppress(OSError):
             os.write(send, json.dumps({"error": f"{type(error).__name__}: {error}"}).encode())
+        traceback.print_exc()
+    finally:
         os._exit(1)
-    os._exit(0)
 
 
 def _claim(spec: ShimSpec) -> dict[str, object] | None:
@@ -113,15 +115,20 @@ def _drop_rights(spec: ShimSpec) -> None:
 
 def _runner(marker: inplace.Marker) -> shim.InPlace:
     def program(spec: ShimSpec, items: list[str], environment: dict[str, str]) -> Callable[[], int] | None:
-        if not runs_in_place(items):
+        if not runs_in_place(items, environment):
             return None
         return lambda: inplace.run(items, environment, marker, spec)
 
     return program
 
 
-def runs_in_place(items: list[str]) -> bool:
-    """Whether a command is `python FILE …` or `python -m MODULE …` of the image's own interpreter."""
+def runs_in_place(items: list[str], environment: Mapping[str, str]) -> bool:
+    """Whether a command is `python FILE …` or `python -m MODULE …` of the image's own interpreter, as it is.
+
+    An interpreter heeds most variables of its own only when it starts.
+    """
     if len(items) < 2 or not _PYTHON.fullmatch(items[0]):
+        return False
+    if any(name.startswith("PYTHON") and name not in _HEEDED for name in environment):
         return False
     return not items[1].startswith("-") or (items[1] == "-m" and len(items) > 2)

@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncGenerator
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 import aiohttp
+import yaml
 from kubernetes.aio import client, config
 from kubernetes.aio.client import ApiClient
 
 from atelier_core.errors import AtelierError, BackendUnavailable, Invalid, QuotaExceeded
 from atelier_spawner.kubernetes.options import KubernetesOptions
 
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 Object = dict[str, Any]
 Objects = list[Object]
 Pairs = list[tuple[str, str]]
 FIELD_MANAGER = "atelier"
 _LIMITS = aiohttp.ClientTimeout(total=30)
 _SILENCE = 150.0  # a healthy watch sends a bookmark about every minute
+# What a connection was made with: when one of these is another, the old one is of no use any more.
+_CONNECTED_BY = ("host", "ssl_ca_cert", "cert_file", "key_file", "verify_ssl", "tls_server_name", "proxy")
 
 
 @dataclass(frozen=True)
@@ -89,33 +98,22 @@ class _Request:
 class Api:
     """Calls to one cluster. No client-side rate limit: the server's own fairness is enough."""
 
-    def __init__(self, connection: ApiClient) -> None:
+    def __init__(self, connection: ApiClient, options: KubernetesOptions) -> None:
         self._client = connection
+        self._options = options
+        self._before: list[ApiClient] = []
+        self._renewed = 0
+        self._renewing = asyncio.Lock()
 
     @classmethod
     async def connect(cls, options: KubernetesOptions) -> Api:
         """Read the kubeconfig or the pod's service account; `BackendUnavailable` if there is neither."""
-        settings = client.Configuration()
-        settings.connection_pool_maxsize = 0
-        try:
-            if options.kubeconfig or options.context:
-                arguments = {"config_file": options.kubeconfig} if options.kubeconfig else {}
-                await config.load_kube_config(
-                    context=options.context or None, client_configuration=settings, persist_config=False, **arguments
-                )
-            else:
-                config.load_incluster_config(client_configuration=settings)
-        except (config.ConfigException, OSError, ValueError, TypeError) as error:
-            raise BackendUnavailable(
-                f"The cluster's configuration cannot be read: {error}.",
-                code="bad_kubeconfig",
-                hint="Set the option `kubeconfig` to a readable file, and `context` to one that it holds.",
-            ) from error
-        return cls(ApiClient(settings))
+        return cls(ApiClient(await _read(options)), options)
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._client.close()
+        for connection in (self._client, *self._before):
+            await connection.close()
 
     async def get(self, path: str, **query: Any) -> Object:
         """One object, or a list."""
@@ -178,7 +176,7 @@ class Api:
     async def stream(self, path: str, silence: float | None = None, **query: Any) -> AsyncGenerator[bytes]:
         """The body of an answer as it comes; given up after `silence` seconds without a byte."""
         limits = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=silence)
-        response = await self._send(_Request("GET", path, query, limits=limits))
+        response = await self._accepted(partial(self._send, _Request("GET", path, query, limits=limits)))
         try:
             async for piece in response.content.iter_any():
                 yield piece
@@ -189,6 +187,9 @@ class Api:
 
     async def websocket(self, path: str, query: Pairs, protocol: str) -> aiohttp.ClientWebSocketResponse:
         """Open a websocket (exec)."""
+        return await self._accepted(partial(self._open_websocket, path, query, protocol))
+
+    async def _open_websocket(self, path: str, query: Pairs, protocol: str) -> aiohttp.ClientWebSocketResponse:
         headers: dict[str, str] = {}
         await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, "GET", None)
         rest = self._client.rest_client
@@ -208,12 +209,41 @@ class Api:
     async def _json(
         self, method: str, path: str, query: Object, body: Object | None = None, kind: str = "application/json"
     ) -> Object:
-        response = await self._send(_Request(method, path, query, body, kind))
+        response = await self._accepted(partial(self._send, _Request(method, path, query, body, kind)))
         try:
             answer: Object = json.loads(await response.read())
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise ApiError(0, f"The answer broke off: {error}.") from error
         return answer
+
+    async def _accepted(self, call: Callable[[], Awaitable[T]]) -> T:
+        """What `call` answers. Credentials expire (those of a plugin after minutes): then once more with new ones."""
+        renewed = self._renewed
+        try:
+            return await call()
+        except ApiError as error:
+            if error.status != 401:
+                raise
+        await self._renew(renewed)
+        return await call()
+
+    async def _renew(self, renewed: int) -> None:
+        """Read the credentials again, once for all whose calls were refused meanwhile."""
+        async with self._renewing:
+            if self._renewed != renewed:
+                return
+            try:
+                fresh = await _read(self._options)
+            except BackendUnavailable as error:
+                log.warning("The cluster refuses the credentials, and there are no others: %s", error.message)
+                return
+            self._renewed += 1
+            now = self._client.configuration
+            if all(getattr(now, name) == getattr(fresh, name) for name in _CONNECTED_BY):
+                now.api_key, now.refresh_api_key_hook = fresh.api_key, fresh.refresh_api_key_hook
+            else:  # logs and watches that are open go on
+                self._before.append(self._client)
+                self._client = ApiClient(fresh)
 
     async def _send(self, request: _Request) -> aiohttp.ClientResponse:
         pairs = [(key, str(value)) for key, value in request.query.items()]
@@ -233,6 +263,27 @@ class Api:
         if answer.status >= 400:
             raise await _refusal(answer.response)
         return answer.response
+
+
+async def _read(options: KubernetesOptions) -> client.Configuration:
+    """How to reach the cluster, and as whom."""
+    settings = client.Configuration()
+    settings.connection_pool_maxsize = 0
+    try:
+        if options.kubeconfig or options.context:
+            arguments = {"config_file": options.kubeconfig} if options.kubeconfig else {}
+            await config.load_kube_config(
+                context=options.context or None, client_configuration=settings, persist_config=False, **arguments
+            )
+        else:
+            config.load_incluster_config(client_configuration=settings)
+    except (config.ConfigException, yaml.YAMLError, OSError, ValueError, TypeError, AttributeError) as error:
+        raise BackendUnavailable(
+            f"The cluster's configuration cannot be read: {' '.join(str(error).split())}.",
+            code="bad_kubeconfig",
+            hint="Set the option `kubeconfig` to a readable file, and `context` to one that it holds.",
+        ) from error
+    return settings
 
 
 def _event(line: bytes) -> Object:

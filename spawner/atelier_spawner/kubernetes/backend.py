@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from atelier_core.backend import Backend, BackendSettings, Capacity, Endpoints, Exec, Usage
@@ -28,7 +29,7 @@ from atelier_spawner.kubernetes.api import (
 )
 from atelier_spawner.kubernetes.capacity import free
 from atelier_spawner.kubernetes.labels import WORKLOAD, namespace_of, selector
-from atelier_spawner.kubernetes.observe import expected, lost_nodes, observe
+from atelier_spawner.kubernetes.observe import expected, lost_nodes, observe, understood
 from atelier_spawner.kubernetes.options import read_options
 from atelier_spawner.kubernetes.pods import MAIN, Build
 from atelier_spawner.kubernetes.reflector import Change, Reflector
@@ -134,7 +135,8 @@ class KubernetesBackend(Backend, Endpoints, Exec, Capacity, Usage):
         except ApiError as error:
             raise explain(error, "list workloads") from error
         observed = [observe(each, self._patience, now, lost) for each in pods.values()]
-        return observed + [_without_pods(each, now) for workload, each in bare.items() if workload not in pods]
+        podless = [each for workload, each in bare.items() if workload not in pods]
+        return observed + [understood(each, partial(_without_pods, each, now)) for each in podless]
 
     async def watch(self) -> AsyncIterator[Observation]:
         """Changes of all pods of ours, by one watch per scope."""
@@ -287,14 +289,18 @@ def _without_pods(runner: Object, now: datetime) -> Observation:
     """A Job or Deployment without pods: they were not made yet, or somebody deleted them for good."""
     metadata = runner["metadata"]
     conditions = (runner.get("status") or {}).get("conditions") or []
-    failed = next((each for each in conditions if each["type"] == "Failed" and each["status"] == "True"), None)
-    state = State.FAILED if failed else State.STARTING
+    met = {each["type"] for each in conditions if each["status"] == "True"}
+    state, reason, message = State.STARTING, Reason.NONE, ""
+    if "Failed" in met:
+        state, reason, message = State.FAILED, Reason.GONE, "Its pods were deleted by somebody else."
+    elif "Complete" in met:  # whether its outputs are stored, only its shims' reports tell
+        state = State.DONE
     replicas = [ReplicaObservation(name=name, state=state) for name in expected(metadata)]
     return Observation(
         workload=metadata["labels"][WORKLOAD],
         state=state,
-        reason=Reason.GONE if failed else Reason.NONE,
-        message="Its pods were deleted by somebody else." if failed else "",
+        reason=reason,
+        message=message,
         replicas=tuple(replicas),
         observed_at=now,
     )

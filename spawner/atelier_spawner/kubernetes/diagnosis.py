@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from atelier_spawner.kubernetes.api import NAMESPACES, SECRETS, Api, ApiError
+from atelier_spawner.kubernetes.labels import namespace_of
 from atelier_spawner.kubernetes.options import KubernetesOptions
 
 __all__ = ["SECRETS", "Right", "diagnose", "may"]
@@ -28,7 +29,7 @@ class Right:
         return self.resource.partition("/")[0]
 
 
-_EVERYWHERE = (
+_WORKLOADS = (
     *(Right(verb, "", "pods") for verb in ("create", "delete", "get", "list", "watch")),
     Right("get", "", "pods/log"),
     Right("create", "", "pods/exec"),
@@ -41,6 +42,7 @@ _EVERYWHERE = (
     *(Right(verb, "apps", "deployments") for verb in ("create", "get", "list", "deletecollection")),
     Right("deletecollection", "apps", "replicasets"),
     Right("list", "", "resourcequotas"),
+    Right("get", "", "namespaces"),
 )
 _PROJECTS = (
     *(Right("patch", "", kind) for kind in ("namespaces", "serviceaccounts", "resourcequotas", "limitranges")),
@@ -74,7 +76,7 @@ async def diagnose(api: Api, options: KubernetesOptions, whole_cluster: bool) ->
         version = await api.get("/version")
         findings = [_version(version)]
         findings.append(_scope(whole_cluster, options))
-        findings += await _rights(api, options)
+        findings += await _rights(api, options, whole_cluster)
         findings += await _security(api, options)
     except ApiError as error:
         return [_finding("API server", False, error.message, "kubectl cluster-info")]
@@ -99,13 +101,15 @@ def _scope(whole_cluster: bool, options: KubernetesOptions) -> dict[str, Any]:
     )
 
 
-async def _rights(api: Api, options: KubernetesOptions) -> list[dict[str, Any]]:
-    wanted = [("Workloads", _EVERYWHERE), ("Nodes", _NODES)]
+async def _rights(api: Api, options: KubernetesOptions, whole_cluster: bool) -> list[dict[str, Any]]:
+    everywhere = [""]
+    named = everywhere if whole_cluster else [namespace_of(options, project) for project in options.projects]
+    wanted = [("Workloads", _WORKLOADS, named or everywhere), ("Nodes", _NODES, everywhere)]
     if options.manage_namespaces:
-        wanted.insert(1, ("Projects", _PROJECTS))
+        wanted.insert(1, ("Projects", _PROJECTS, everywhere))
     findings = []
-    for name, rights in wanted:
-        missing = [right for right in rights if not await may(api, right)]
+    for name, rights, places in wanted:
+        missing = [right for right in rights if not all([await may(api, right, place) for place in places])]
         message = "All rights are there." if not missing else "Missing: " + ", ".join(map(_words, missing)) + "."
         findings.append(_finding(name, not missing, message, "" if not missing else _grant(name, missing)))
     return findings

@@ -9,6 +9,7 @@ from atelier_core.states import Reason, State
 from atelier_core.workload import ReplicaObservation
 from atelier_spawner.kubernetes.pods import INIT, MAIN
 from atelier_spawner.kubernetes.status import Pod, Seen, condition, container_status
+from atelier_spawner.local.attempt import Ended
 
 _DISRUPTIONS = {
     "DeletionByTaintManager": Reason.NODE_LOST,
@@ -71,7 +72,7 @@ def _failed_main(name: str, pod: Pod, main: dict[str, Any]) -> Seen:
     return Seen(replica, report=report)
 
 
-def _why_main(pod: Pod, main: dict[str, Any], report: dict[str, Any] | None) -> tuple[Reason, str]:
+def _why_main(pod: Pod, main: dict[str, Any], report: Ended | None) -> tuple[Reason, str]:
     own = pod["status"].get("reason", "")
     code = main["exitCode"]
     if own in _POD_REASONS:
@@ -80,8 +81,8 @@ def _why_main(pod: Pod, main: dict[str, Any], report: dict[str, Any] | None) -> 
         return Reason.OOM_KILLED, f"It used more memory than it may have ({_memory(pod)})."
     if lost := disruption(pod):
         return lost
-    if report and report.get("reason"):
-        return _reason(report["reason"]), str(report.get("message", ""))
+    if report and report.reason:
+        return _reason(report.reason), report.message
     if main.get("reason") == "ContainerStatusUnknown":
         return Reason.NODE_LOST, "Its node lost track of it."
     if main.get("reason") in ("StartError", "ContainerCannotRun"):
@@ -105,14 +106,14 @@ def _failed_pod(name: str, pod: Pod) -> Seen:
     return Seen(replica, report=report)
 
 
-def _why_not_started(pod: Pod) -> tuple[Reason, str, dict[str, Any] | None]:
+def _why_not_started(pod: Pod) -> tuple[Reason, str, Ended | None]:
     if lost := disruption(pod):
         return (*lost, None)
     init = _init_end(pod)
     if init:
         report = _report(init)
-        if report and report.get("reason"):
-            return _reason(report["reason"]), str(report.get("message", "")), report
+        if report and report.reason:
+            return _reason(report.reason), report.message, report
         if init.get("reason") == "OOMKilled":
             return Reason.START_FAILED, "Preparing the step needed more memory than `sidecar_memory` allows.", None
         words = (init.get("message") or "").strip().splitlines()
@@ -139,23 +140,22 @@ def disrupted(name: str, pod: Pod) -> Seen | None:
     return Seen(replica)
 
 
-def _report(terminated: dict[str, Any]) -> dict[str, Any] | None:
-    """What the shim left as the container's last words: JSON of its exit."""
+def _report(terminated: dict[str, Any]) -> Ended | None:
+    """What the shim left as the container's last words: JSON of its exit. A step can write them too: what is not as
+    the shim writes it counts as nothing said."""
     text = (terminated.get("message") or "").strip()
     if not text.startswith("{"):
         return None
     try:
         document = json.loads(text)
-    except ValueError:
+        return Ended.model_validate(document, strict=True) if "exit_code" in document else None
+    except (ValueError, RecursionError):  # pydantic's is a ValueError
         return None
-    if not isinstance(document, dict) or not isinstance(document.get("exit_code", ""), int | None):
-        return None
-    return document
 
 
-def _exit_code(main: dict[str, Any], report: dict[str, Any] | None) -> int | None:
+def _exit_code(main: dict[str, Any], report: Ended | None) -> int | None:
     """The command's; the wrapper's differs where the command succeeded and the rest did not."""
-    return report["exit_code"] if report else int(main["exitCode"])
+    return report.exit_code if report else int(main["exitCode"])
 
 
 def _reason(text: str) -> Reason:

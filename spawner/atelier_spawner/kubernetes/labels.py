@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 
-from atelier_core.names import slug
+from atelier_core.names import label, slug
 from atelier_core.workload import Role, WorkloadSpec
 from atelier_spawner.kubernetes.options import KubernetesOptions
 
@@ -20,12 +20,13 @@ SYSTEM = f"{DOMAIN}/system"  # on the namespace of the control plane and gateway
 MANAGED = "app.kubernetes.io/managed-by"
 INDEX = "batch.kubernetes.io/job-completion-index"
 _VALUE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
+_LABEL = 63
 _OBJECT_NAME = 54  # leaves room for "-<index>" in a host name of 63 characters
 
 
 def namespace_of(options: KubernetesOptions, project: str) -> str:
-    """The project's namespace."""
-    return f"{options.namespace_prefix}{project}"
+    """The project's namespace; a user's name, which a personal project has, need not be a DNS label."""
+    return f"{options.namespace_prefix}{label(project, _LABEL - len(options.namespace_prefix))}"
 
 
 def object_name(workload: str, role: str = "") -> str:
@@ -47,7 +48,7 @@ def workload_labels(options: KubernetesOptions, spec: WorkloadSpec) -> dict[str,
     """On everything that belongs to one workload; its own labels too, where they are valid ones."""
     own = {f"{DOMAIN}/{key}": value for key, value in spec.labels.items() if _VALUE.fullmatch(value)}
     own = {key: value for key, value in own.items() if _VALUE.fullmatch(key.partition("/")[2])}
-    fixed = {WORKLOAD: spec.id, PROJECT: spec.project, KIND: spec.kind}
+    fixed = {WORKLOAD: spec.id, PROJECT: label(spec.project), KIND: spec.kind}
     return {**own, **common_labels(options), **fixed}
 
 

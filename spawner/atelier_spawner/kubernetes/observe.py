@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,30 +15,25 @@ from atelier_spawner.kubernetes.pods import MAIN
 from atelier_spawner.kubernetes.status import Lost, Patience, Pod, Seen, condition, container_status, moment
 from atelier_spawner.kubernetes.waits import going, unheard
 
+log = logging.getLogger(__name__)
+
+_UNREADABLE = "What the cluster says of it cannot be understood, so it cannot be told what became of it."
+
 
 def observe(pods: Iterable[Pod], patience: Patience, now: datetime, lost: Lost | None = None) -> Observation:
     """The workload to which `pods` (at least one) belong; `lost` are nodes that do not answer."""
     pods = list(pods)
-    some = pods[0]["metadata"]
-    replicas = _by_replica(pods, patience, now, lost or {})
-    for name in expected(some):
-        replicas.setdefault(name, Seen(ReplicaObservation(name=name, state=State.STARTING)))
-    seen = list(replicas.values())
-    state, decisive = _whole(seen, service=some["labels"].get(KIND) == "service")
-    report = decisive.report or {}
-    started = [each.started_at for each in seen if each.started_at]
-    return Observation(
-        workload=some["labels"][WORKLOAD],
-        state=state,
-        reason=decisive.replica.reason,
-        message=decisive.replica.message,
-        exit_code=decisive.replica.exit_code if state in (State.DONE, State.FAILED) else None,
-        replicas=tuple(each.replica for each in sorted(seen, key=lambda each: _natural(each.replica.name))),
-        values=report.get("values") or {},
-        reported="stored" in report,
-        started_at=min(started) if started else None,
-        observed_at=now,
-    )
+    return understood(pods[0], lambda: _observe(pods, patience, now, lost or {}))
+
+
+def understood(item: dict[str, Any], look: Callable[[], Observation]) -> Observation:
+    """What `look` makes of the workload of `item`. One that nobody understands must not hide all the others."""
+    workload = item["metadata"]["labels"][WORKLOAD]
+    try:
+        return look()
+    except Exception:
+        log.exception("The workload %s cannot be understood", workload)
+        return Observation(workload=workload, state=State.FAILED, reason=Reason.SHIM_LOST, message=_UNREADABLE)
 
 
 def expected(metadata: dict[str, Any]) -> list[str]:
@@ -71,6 +67,29 @@ def lost_nodes(nodes: Iterable[dict[str, Any]]) -> Lost:
         if ready.get("status") != "True" and since:
             found[node["metadata"]["name"]] = since
     return found
+
+
+def _observe(pods: list[Pod], patience: Patience, now: datetime, lost: Lost) -> Observation:
+    some = pods[0]["metadata"]
+    replicas = _by_replica(pods, patience, now, lost)
+    for name in expected(some):
+        replicas.setdefault(name, Seen(ReplicaObservation(name=name, state=State.STARTING)))
+    seen = list(replicas.values())
+    state, decisive = _whole(seen, service=some["labels"].get(KIND) == "service")
+    report = decisive.report
+    started = [each.started_at for each in seen if each.started_at]
+    return Observation(
+        workload=some["labels"][WORKLOAD],
+        state=state,
+        reason=decisive.replica.reason,
+        message=decisive.replica.message,
+        exit_code=decisive.replica.exit_code if state in (State.DONE, State.FAILED) else None,
+        replicas=tuple(each.replica for each in sorted(seen, key=lambda each: _natural(each.replica.name))),
+        values=report.values if report else {},
+        reported=report is not None and "stored" in report.model_fields_set,
+        started_at=min(started) if started else None,
+        observed_at=now,
+    )
 
 
 def observe_pod(name: str, pod: Pod, patience: Patience, now: datetime, lost: Lost) -> Seen:
@@ -121,7 +140,7 @@ def _whole(seen: list[Seen], service: bool) -> tuple[State, Seen]:
         )
     if running:
         return State.RUNNING, running[0]
-    return State.DONE, max(seen, key=lambda each: (bool(each.report), bool((each.report or {}).get("values"))))
+    return State.DONE, max(seen, key=lambda each: (bool(each.report), bool(each.report and each.report.values)))
 
 
 def _main_times(pod: Pod) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ipaddress import collapse_addresses, ip_network
 from typing import Any
 
+from atelier_core.names import label
 from atelier_spawner.kubernetes.labels import PROJECT, SYSTEM, common_labels, namespace_of
 from atelier_spawner.kubernetes.options import KubernetesOptions
 
@@ -45,13 +46,13 @@ def project_manifests(
 
 
 def _metadata(options: KubernetesOptions, project: str, name: str) -> Manifest:
-    labels = {**common_labels(options), PROJECT: project}
+    labels = {**common_labels(options), PROJECT: label(project)}
     return {"name": name, "namespace": namespace_of(options, project), "labels": labels}
 
 
 def _namespace(options: KubernetesOptions, project: str) -> Manifest:
     security = {f"{_SECURITY}/{mode}": "restricted" for mode in ("enforce", "audit", "warn")}
-    labels = {**common_labels(options), PROJECT: project, **security}
+    labels = {**common_labels(options), PROJECT: label(project), **security}
     return {
         "apiVersion": "v1",
         "kind": "Namespace",

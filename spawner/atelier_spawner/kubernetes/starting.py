@@ -11,10 +11,11 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from atelier_core.errors import BackendUnavailable, Invalid
+from atelier_core.names import label
 from atelier_core.workload import Handle
 from atelier_spawner.kubernetes.api import KINDS, NODES, QUOTAS, Api, ApiError, Object, explain
 from atelier_spawner.kubernetes.capacity import check_quota
-from atelier_spawner.kubernetes.labels import WORKLOAD, namespace_of
+from atelier_spawner.kubernetes.labels import INSTANCE, PROJECT, SYSTEM, WORKLOAD, namespace_of
 from atelier_spawner.kubernetes.options import KubernetesOptions
 from atelier_spawner.kubernetes.pods import Build, check
 from atelier_spawner.kubernetes.project import QUOTA, ControlPlane, project_manifests
@@ -63,14 +64,35 @@ class Starter:
 
     async def _apply_project(self, project: str, url: str) -> None:
         namespace = namespace_of(self._options, project)
+        await self._check_owner(namespace, project)
         if not self._options.manage_namespaces:
-            await self._api.get(KINDS["Namespace"].path(name=namespace))
             return
         pods, control_plane = await pod_ranges(self._api), await find_control_plane(url)
         for manifest in project_manifests(self._options, project, pods, control_plane):
             await self._api.apply(manifest)
         if self._options.quota:
             await self._until_counted(namespace)
+
+    async def _check_owner(self, namespace: str, project: str) -> None:
+        """A project may be called like anything that has a namespace, and must not get at what runs there."""
+        try:
+            found = await self._api.get(KINDS["Namespace"].path(name=namespace))
+        except ApiError as error:
+            if error.status == 404 and self._options.manage_namespaces:
+                return  # it will be ours
+            raise
+        labels = found["metadata"].get("labels") or {}
+        ours = {INSTANCE: self._options.instance, PROJECT: label(project)}
+        # Who makes namespaces themselves need not label them, but steps have no business beside the platform.
+        good = ours.items() <= labels.items() if self._options.manage_namespaces else labels.get(SYSTEM) != "true"
+        if not good:
+            marks = " ".join(f"{key}={value}" for key, value in ours.items())
+            raise Invalid(
+                f"The project {project} cannot use the namespace {namespace}, which is not its own.",
+                code="namespace_taken",
+                hint="Use a project of another name; if the namespace is meant for this one, an administrator runs: "
+                f"kubectl label namespace {namespace} {marks}",
+            )
 
     async def _until_counted(self, namespace: str) -> None:
         """A quota holds once the cluster has counted what there is; until then it lets everything in."""

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from atelier_core.workload import ReplicaObservation
+from atelier_spawner.local.attempt import Ended
 
 Pod = dict[str, Any]
 Lost = dict[str, datetime]
@@ -29,7 +30,7 @@ class Seen:
     replica: ReplicaObservation
     started_at: datetime | None = None
     ended_at: datetime | None = None
-    report: dict[str, Any] | None = None
+    report: Ended | None = None
     deleted: bool = False
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from atelier_core.states import Reason, State
 from atelier_core.workload import Observation, ReplicaObservation
 from atelier_spawner.kubernetes.labels import KIND, WORKLOAD
-from atelier_spawner.kubernetes.observe import expected, gone, lost_nodes, observe
+from atelier_spawner.kubernetes.observe import expected, gone, lost_nodes, observe, understood
 from atelier_spawner.kubernetes.reflector import Change
 from atelier_spawner.kubernetes.status import Lost, Patience
 
@@ -71,7 +71,7 @@ class View:
         if final.final and final.state is State.FAILED:
             return final
         if pod["metadata"]["labels"].get(KIND) == "service":
-            return self._observe(rest) if rest else _waiting(workload, pod)
+            return self._observe(rest) if rest else understood(pod, lambda: _waiting(workload, pod))
         return gone(before, pod, _now())
 
     def _asked(self, found: Observation) -> Observation:

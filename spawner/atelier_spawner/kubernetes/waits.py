@@ -69,6 +69,8 @@ def _why_waiting(pod: Pod, state: dict[str, Any], patience: Patience, now: datet
             return found
     if container_status(pod, INIT).get("state", {}).get("running"):
         return State.STARTING, Reason.NONE, "Fetching code and inputs."
+    if _last_end(pod, MAIN):
+        return _crashing(pod, MAIN)
     if condition(pod, "Initialized").get("status") == "True":
         return State.STARTING, Reason.PULLING_IMAGE, "Pulling the image, or starting its container."
     return State.STARTING, Reason.NONE, ""
@@ -107,11 +109,17 @@ def _stuck(
 def _crashing(pod: Pod, name: str) -> tuple[State, Reason, str]:
     """A service that ends again and again is down; its replica is shown as failed after a few tries."""
     status = container_status(pod, name)
-    last = status.get("lastState", {}).get("terminated") or {}
-    count = status.get("restartCount", 0)
+    last = _last_end(pod, name)
+    again = status.get("restartCount", 0)
+    count = again + ("terminated" in status.get("state", {}))  # it ended, and is about to be started again
     code = last.get("exitCode")
-    state = State.FAILED if count >= _CRASHES else State.STARTING
+    state = State.FAILED if again >= _CRASHES else State.STARTING
     if last.get("reason") == "OOMKilled":
         return state, Reason.OOM_KILLED, f"It used more memory than it may have, {count} times."
     reason = Reason.EXIT_CODE if name == MAIN else Reason.SHIM_LOST
     return state, reason, f"It ended {count} times, last with exit code {code}."
+
+
+def _last_end(pod: Pod, name: str) -> dict[str, Any]:
+    status = container_status(pod, name)
+    return status.get("state", {}).get("terminated") or status.get("lastState", {}).get("terminated") or {}

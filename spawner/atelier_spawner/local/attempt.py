@@ -16,12 +16,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from atelier_core.errors import Invalid
 from atelier_core.states import Reason, State
 from atelier_core.workload import Observation, ReplicaObservation, Topology
-from atelier_runtime import files, process
+from atelier_runtime import files, outcome, process
 from atelier_spawner.local.people import passage
 
 _ATTEMPTS, _RECORDS = "attempts", "records"
@@ -79,6 +79,11 @@ class Ended(BaseModel):
     stored: bool = False
     started_at: float = Field(default=0, ge=0, le=_LAST_TIME, allow_inf_nan=False)
     ended_at: float = Field(default=0, ge=0, le=_LAST_TIME, allow_inf_nan=False)
+
+    @field_validator("reason", "message", "values", mode="before")
+    @classmethod
+    def _storable(cls, value: Any) -> Any:
+        return outcome.plain(value)
 
 
 def make_folders(folder: Path) -> None:

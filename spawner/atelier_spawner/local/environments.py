@@ -9,6 +9,7 @@ import hashlib
 import os
 import re
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -92,8 +93,19 @@ class Environments:
             if not (target / _DONE).exists():
                 async with _locked(self._folder / f"{target.name}.lock"):
                     if not (target / _DONE).exists():
+                        await asyncio.to_thread(self._clear, target.name)
                         await self._build(image, target)
         return target
+
+    def _clear(self, own: str) -> None:
+        """Blocking: remove what builds that were killed left: nobody holds their lock, or it is our `own`."""
+        for work in self._folder.glob(".*-*"):
+            key = work.name[1:].rpartition("-")[0]
+            held = None if key == own else _try_lock(self._folder / f"{key}.lock")
+            if key == own or held is not None:
+                shutil.rmtree(work, ignore_errors=True)
+            if held is not None:
+                os.close(held)
 
     async def _build(self, image: Image, target: Path) -> None:
         work = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=self._folder))
@@ -146,17 +158,25 @@ class Environments:
 @contextlib.asynccontextmanager
 async def _locked(path: Path) -> AsyncIterator[None]:
     """Hold the lock of an environment against other processes; it goes with the process that holds it."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    while (descriptor := _try_lock(path)) is None:
+        await asyncio.sleep(_LOCK_WAIT)
     try:
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                await asyncio.sleep(_LOCK_WAIT)
         yield
     finally:
         os.close(descriptor)
+
+
+def _try_lock(path: Path) -> int | None:
+    """The lock, held until it is closed; None if somebody else has it."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BaseException as error:
+        os.close(descriptor)
+        if isinstance(error, BlockingIOError):
+            return None
+        raise
+    return descriptor
 
 
 def _has_requirements(lock: Path) -> bool:
@@ -191,7 +211,7 @@ async def _install(*arguments: str) -> None:
 
 
 async def _uv(*arguments: str) -> str | None:
-    """Run uv: None if it did what it should, else its last words."""
+    """Run uv: None if it did what it should, else its last words. Whoever gives up ends it, and what it started."""
     process = await asyncio.create_subprocess_exec(
         _uv_program(),
         *arguments,
@@ -199,8 +219,15 @@ async def _uv(*arguments: str) -> str | None:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         umask=0o022,
+        start_new_session=True,
     )
-    output, _ = await process.communicate()
+    try:
+        output, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
     if not process.returncode:
         return None
     return "\n".join(output.decode(errors="replace").strip().splitlines()[-_LAST_LINES:])

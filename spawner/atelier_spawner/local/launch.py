@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import socket
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from atelier_core.errors import Invalid
 from atelier_core.workload import Role, Topology, WorkloadSpec
 from atelier_runtime.warm import runs_in_place
 from atelier_spawner.local.attempt import Attempt, Record, Replica
+from atelier_spawner.local.code_cache import CodeCache
 from atelier_spawner.local.people import People, passage
 from atelier_spawner.local.slots import Slots, environment_of
 from atelier_spawner.local.zygote import Zygote
@@ -27,6 +29,7 @@ _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 _RUNTIME = Path(atelier_runtime.__file__).parent
+_CODE_EVERY = 3600.0
 WARM_SECONDS = 600.0
 WARM_LIMIT = 16
 
@@ -37,7 +40,7 @@ class Launcher:
     def __init__(
         self, folder: Path, cache_dir: Path, own_python: Path, people: People, options: Mapping[str, Any]
     ) -> None:
-        self._code = folder / "code"
+        self._code = CodeCache(folder / "code")
         self._log = folder / "zygote.log"
         self._people = people
         self._runtime = cache_dir / "runtime" / _content_of(_RUNTIME) / "atelier_runtime"
@@ -51,7 +54,8 @@ class Launcher:
 
     def open(self) -> None:
         """Blocking: put the runtime where every user of this machine can read it, and have a zygote ready."""
-        passage(self._code)
+        self._code.open()
+        self._code.trim()
         for folder in reversed(self._runtime.parents[:3]):
             passage(folder)
         if not self._runtime.exists():
@@ -92,7 +96,7 @@ class Launcher:
                 role,
                 replica.index,
                 root=str(root),
-                cache=str(self._code_cache(spec.uid)),
+                cache=str(self._code.of(spec.uid)),
                 log_limit=self._log_limit,
                 groups=groups,
                 env=whose | self._environment(environments[role.image], replica, root, devices),
@@ -114,7 +118,9 @@ class Launcher:
                     attempt.keep_claim(replica.name)
                     continue
                 role = next(role for role in spec.roles if role.name == replica.role)
-                in_place = spec.light and spec.topology is Topology.SINGLE and runs_in_place(list(role.command))
+                variables = {**self._env, **role.env, **role.secret_env}
+                single = spec.topology is Topology.SINGLE
+                in_place = spec.light and single and runs_in_place(list(role.command), variables)
                 zygote = self._zygote(environments[role.image], spec.uid, groups, in_place)
                 held.enter_context(zygote.in_use())
                 starts.append(_start(zygote, attempt, replica.name, in_place))
@@ -122,10 +128,14 @@ class Launcher:
         await self._trim()
 
     async def tend(self) -> None:
-        """End warm zygotes that nobody needs any more, until cancelled."""
+        """End warm zygotes, and remove code, that nobody needs any more, until cancelled."""
+        trimmed = time.monotonic()
         while True:
             await asyncio.sleep(min(60.0, self._warm_seconds / 4))
             await self._trim()
+            if time.monotonic() - trimmed > _CODE_EVERY:
+                trimmed = time.monotonic()
+                await asyncio.to_thread(self._code.trim)
 
     async def _trim(self) -> None:
         for zygote in self._unneeded():
@@ -150,14 +160,6 @@ class Launcher:
                 zygote = Zygote([str(self._own_python), "-I", "-S"], self._runtime, self._log)
             self._zygotes[key] = zygote
         return self._zygotes[key]
-
-    def _code_cache(self, uid: int | None) -> Path:
-        """Fetched code archives; users do not see each other's."""
-        folder = self._code / (f"uid-{uid}" if uid is not None else "own")
-        folder.mkdir(mode=0o700, exist_ok=True)
-        if uid is not None and folder.stat().st_uid != uid:
-            os.chown(folder, uid, uid)
-        return folder
 
     def _environment(self, environment: Path, replica: Replica, root: Path, devices: list[str]) -> dict[str, str]:
         ports = {f"ATELIER_PORT_{name.upper().replace('-', '_')}": str(port) for name, port in replica.ports.items()}

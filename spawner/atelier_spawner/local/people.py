@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from atelier_core.errors import Invalid
+from atelier_core.names import personal_name
 from atelier_core.workload import WorkloadSpec
 from atelier_spawner.notebooks.folders import Folders
 from atelier_spawner.notebooks.identities import Identities
@@ -70,7 +71,7 @@ class People:
             self._folders.remove_aside()
 
     def _is_personal(self, spec: WorkloadSpec) -> bool:
-        return spec.project == spec.owner
+        return spec.project == personal_name(spec.owner)
 
     def _number(self, kind: str, name: str) -> int:
         """A number never changes as long as its project lives, so each is looked up once."""

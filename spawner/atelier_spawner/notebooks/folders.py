@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from atelier_core.names import check_project_name
+from atelier_core.names import label
 from atelier_spawner.notebooks.identities import Identities
 
 # A number outside the allocated range, to try whether another account can start what a notebook needs.
@@ -75,13 +75,13 @@ class Folders:
 
     def personal(self, user: str) -> Path:
         """The user's own folder, which nobody else can enter."""
-        path = self.data_dir / "users" / check_project_name(user)
+        path = self.data_dir / "users" / label(user)
         uid = self.identities.uid(user) if self.several else None
         return _folder(path, 0o700, uid, uid)
 
     def project(self, project: str) -> Path:
         """The project's folder: what is made in it belongs to the project, and its members can change it."""
-        path = self.data_dir / "projects" / check_project_name(project)
+        path = self.data_dir / "projects" / label(project)
         if not self.several:
             return _folder(path, 0o700)
         gid = self.identities.gid(project)
@@ -89,11 +89,11 @@ class Folders:
 
     def set_aside(self, project: str) -> None:
         """The project is deleted: who takes its name gets a new folder, with another number. May be repeated."""
-        path = self.data_dir / "projects" / check_project_name(project)
+        path = self.data_dir / "projects" / label(project)
         if self.several:
             self.identities.retire_gid(project)  # first: what is made under the name from now on is the next project's
         if path.exists():
-            path.rename(_folder(self._aside, 0o700) / f"{project}.{uuid.uuid4().hex}")
+            path.rename(_folder(self._aside, 0o700) / f"{path.name}.{uuid.uuid4().hex}")
 
     def remove_aside(self) -> None:
         """Remove what was set aside, as far as that works now."""

@@ -16,6 +16,7 @@ from jupyterhub.spawner import LocalProcessSpawner, SpawnException
 from traitlets import Unicode, default
 
 from atelier_core.errors import AtelierError
+from atelier_core.names import personal_name
 from atelier_spawner.notebooks.folders import Folders
 from atelier_spawner.notebooks.kernels import write_kernels
 from atelier_spawner.notebooks.membership import check_member
@@ -82,7 +83,7 @@ class LocalNotebookSpawner(LocalProcessSpawner):
     @property
     def project(self) -> str:
         """The project that the server belongs to: a named server's name, else the personal one."""
-        return self.name or self.user.name
+        return self.name or personal_name(self.user.name)
 
     @property
     def folders(self) -> Folders:

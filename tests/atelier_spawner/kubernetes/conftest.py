@@ -17,6 +17,7 @@ from tests.harness.attempt_api import AttemptApi
 from tests.harness.cluster import images
 from tests.harness.cluster.fixtures import Cluster, cluster
 from tests.harness.cluster.runtime import publish_runtime
+from tests.harness.kube_api import KubeApi, kube_api
 
 __all__ = ["cluster"]
 
@@ -144,3 +145,36 @@ def workload_specs() -> Callable[..., WorkloadSpec]:
         return WorkloadSpec(**{**base, **changes})
 
     return make
+
+
+def pod_of(workload: str, **status: Any) -> dict[str, Any]:
+    """A pod of the default instance's project `demo` as the API shows it."""
+    labels = {"app.kubernetes.io/managed-by": "atelier", "atelier.dev/instance": "atelier", "atelier.dev/role": "main"}
+    return {
+        "metadata": {
+            "name": workload,
+            "namespace": "atelier-demo",
+            "creationTimestamp": "2026-01-01T00:00:00Z",
+            "labels": {**labels, "atelier.dev/workload": workload, "atelier.dev/kind": "job"},
+            "annotations": {"atelier.dev/replicas": "main=1"},
+        },
+        "spec": {"nodeName": "n1", "restartPolicy": "Never", "containers": [{"name": "main"}]},
+        "status": status,
+    }
+
+
+@pytest.fixture
+async def quiet_cluster() -> AsyncIterator[KubeApi]:
+    """An API server behind which nothing runs: what there is, a test puts there."""
+    async with kube_api() as api:
+        yield api
+
+
+@pytest.fixture
+async def quiet_backend(quiet_cluster: KubeApi, tmp_path: Path) -> AsyncIterator[KubernetesBackend]:
+    """A back end on it."""
+    options = {"kubeconfig": quiet_cluster.kubeconfig(tmp_path / "kubeconfig"), "resync_seconds": 1}
+    backend = KubernetesBackend(BackendSettings("quiet", tmp_path, options=options))
+    await backend.open()
+    yield backend
+    await backend.close()

@@ -165,6 +165,28 @@ async def test_what_the_cluster_refuses_is_invalid(rig: Rig) -> None:
     assert "Not A Name" in refused.value.message
 
 
+async def test_a_project_called_like_a_user_whose_name_is_no_label(rig: Rig) -> None:
+    rig.project = "Jane.Doe@example.com"
+    backend = await rig.open()
+    spec = rig.spec("true")
+    handle = await rig.start(backend, spec)
+    assert (await final(backend, spec.id)).state is State.DONE
+    assert len(rig.cluster.get("pods", "-n", handle.data["namespace"])["items"]) == 1
+
+
+async def test_a_namespace_that_is_somebody_elses_is_left_alone(rig: Rig) -> None:
+    rig.project = "foreign"
+    rig.cluster.kubectl("create", "namespace", rig.namespace)
+    backend = await rig.open()
+    spec = rig.spec("true")
+    with pytest.raises(Invalid) as refused:
+        await rig.start(backend, spec)
+    assert rig.cluster.get("networkpolicies", "-n", rig.namespace)["items"] == []
+    rig.cluster.kubectl(*refused.value.hint.partition("kubectl ")[2].split())
+    await rig.start(backend, spec)
+    assert (await final(backend, spec.id)).state is State.DONE
+
+
 async def test_two_projects_do_not_reach_each_other(rig: Rig) -> None:
     backend = await rig.open()
     serve = rig.spec(

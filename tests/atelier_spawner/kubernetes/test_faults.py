@@ -7,23 +7,28 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from atelier_core.errors import BackendUnavailable, QuotaExceeded
 from atelier_core.states import Cause, Reason, State, cause_of
 from atelier_core.workload import Handle, Observation, Role, Topology, WorkloadSpec
 from atelier_hub.engine.following import Follower
 from atelier_hub.engine.store import Attempt, NewAttempt, draft_attempt
-from atelier_spawner.kubernetes.api import Api, ApiError, Object
+from atelier_spawner.kubernetes import diagnosis
+from atelier_spawner.kubernetes.api import PODS, Api, ApiError, Object
 from atelier_spawner.kubernetes.backend import KubernetesBackend
 from atelier_spawner.kubernetes.starting import Starter
 from tests.atelier_spawner.kubernetes.conftest import Rig
 from tests.atelier_spawner.kubernetes.test_cluster import SHELL, final, until
+from tests.harness.cluster.settings import CannotRun
 
 pytestmark = pytest.mark.cluster
 
@@ -170,22 +175,6 @@ async def test_the_kubelet_is_killed_and_comes_back(rig: Rig) -> None:
     assert rig.server.marks(f"{spec.id}-main-0") == 1
 
 
-@pytest.mark.alone
-async def test_a_lost_node(rig: Rig) -> None:
-    """Nobody reports for the node any more: its work is lost, and stopping it does not wait for ever."""
-    backend = await rig.open(toleration_seconds=1, stop_seconds=5)
-    spec = marking(rig, "sleep 600")
-    handle = await rig.start(backend, spec)
-    await marked(rig, f"{spec.id}-main-0")
-    async with watching(backend) as seen:
-        with rig.cluster.faults.kubelet_down():
-            lost = await told(seen, spec.id, 150)
-            assert (lost.state, lost.reason) == (State.FAILED, Reason.NODE_LOST)
-            await backend.stop(handle, 1)
-            assert not [each for each in await backend.list() if each.workload == spec.id]
-    assert rig.server.marks(f"{spec.id}-main-0") == 1
-
-
 async def test_the_wrapper_is_killed(rig: Rig) -> None:
     backend = await rig.open()
     spec = marking(rig, "sleep 600")
@@ -282,6 +271,87 @@ class Narrow(KubernetesBackend):
     async def open(self) -> None:
         await super().open()
         self._whole_cluster = False
+
+
+def with_rights_in_one_namespace(rig: Rig) -> Path:
+    """A kubeconfig of somebody who may do in the project's namespace what the back end does, and nothing elsewhere."""
+    name = {"name": "narrow", "namespace": rig.namespace}
+    api = "rbac.authorization.k8s.io"
+    rules = [
+        {"apiGroups": [right.group], "resources": [right.resource], "verbs": [right.verb]}
+        for right in diagnosis._WORKLOADS
+    ]
+    rig.cluster.apply(
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": name},
+        {"apiVersion": f"{api}/v1", "kind": "Role", "metadata": name, "rules": rules},
+        {
+            "apiVersion": f"{api}/v1",
+            "kind": "RoleBinding",
+            "metadata": name,
+            "roleRef": {"apiGroup": api, "kind": "Role", "name": "narrow"},
+            "subjects": [{"kind": "ServiceAccount", **name}],
+        },
+    )
+    token = rig.cluster.kubectl("create", "token", "narrow", "-n", rig.namespace).strip()
+    config = yaml.safe_load(rig.cluster.kubeconfig.read_text())
+    config["users"] = [{"name": user["name"], "user": {"token": token}} for user in config["users"]]
+    path = rig.folder / "narrow.kubeconfig"
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+async def test_rights_in_the_projects_namespaces_are_enough(rig: Rig) -> None:
+    await rig.start(await rig.open(), rig.spec())  # whoever may makes the namespace
+    options = {"manage_namespaces": False, "projects": (rig.project,)}
+    backend = await rig.open(kubeconfig=str(with_rights_in_one_namespace(rig)), **options)
+    with pytest.raises(ApiError, match="forbidden"):
+        await backend.api.list(PODS.path())
+    async with watching(backend) as seen:
+        spec = rig.spec()
+        handle = await rig.start(backend, spec)
+        assert (await told(seen, spec.id)).state is State.DONE
+    assert spec.id in {one.workload for one in await backend.list()}
+    await backend.stop(handle, 1)
+    assert spec.id not in {one.workload for one in await backend.list()}
+    found = {one["name"]: one for one in await backend.diagnose()}
+    assert found["Workloads"]["ok"], found
+    assert not found["Nodes"]["ok"]
+
+
+async def test_what_a_project_starts_is_held_to_the_rules_of_its_namespace(rig: Rig) -> None:
+    """By the cluster itself, whatever we ask for."""
+    await rig.start(await rig.open(), rig.spec())
+    run = ("run", "rogue", "-n", rig.namespace, f"--image={rig.image}", "--dry-run=server", "-o", "json")
+    with pytest.raises(CannotRun, match="PodSecurity"):
+        rig.cluster.kubectl(*run, "--privileged")
+    harmless = {
+        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [
+            {
+                "name": "rogue",
+                "image": rig.image,
+                "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+            }
+        ],
+    }
+    made = json.loads(rig.cluster.kubectl(*run, f"--overrides={json.dumps({'spec': harmless})}"))
+    assert made["spec"]["containers"][0]["resources"] == {
+        "limits": {"memory": "256Mi"},
+        "requests": {"cpu": "100m", "memory": "256Mi"},
+    }
+
+
+async def test_a_pod_that_is_evicted(rig: Rig) -> None:
+    """As whoever drains a node asks for it."""
+    backend, spec = await rig.open(), marking(rig, "sleep 600")
+    async with watching(backend) as seen:
+        await rig.start(backend, spec)
+        await marked(rig, f"{spec.id}-main-0")
+        eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": spec.id}}
+        place = f"/api/v1/namespaces/{rig.namespace}/pods/{spec.id}/eviction"
+        rig.cluster.kubectl("create", "--raw", place, "-f", "-", stdin=json.dumps(eviction))
+        end = await told(seen, spec.id)
+    assert (end.state, end.reason, cause_of(end.reason)) == (State.FAILED, Reason.EVICTED, Cause.INFRASTRUCTURE)
 
 
 class Witness:

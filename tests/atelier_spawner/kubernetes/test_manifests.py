@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -11,8 +12,9 @@ import pytest
 
 from atelier_core.errors import Invalid
 from atelier_core.image import Image
+from atelier_core.names import label
 from atelier_core.workload import Port, Resources, Role, Topology, WorkloadSpec
-from atelier_spawner.kubernetes.labels import object_name, uid_of, workload_labels
+from atelier_spawner.kubernetes.labels import namespace_of, object_name, uid_of, workload_labels
 from atelier_spawner.kubernetes.options import KubernetesOptions, read_options
 from atelier_spawner.kubernetes.pods import Build, check, image_reference
 from atelier_spawner.kubernetes.project import ControlPlane, project_manifests
@@ -375,6 +377,25 @@ def test_labels_of_the_spec_are_kept_where_they_are_valid(workload_specs: Specs)
     spec = workload_specs(labels={"run": "r1", "step": "has spaces", "workload": "forged"})
     labels = workload_labels(OPTIONS, spec)
     assert labels == {**LABELS, "atelier.dev/run": "r1"}
+
+
+def test_whatever_a_user_is_called_their_project_has_a_namespace_of_its_own(workload_specs: Specs) -> None:
+    control_plane = ControlPlane((), 80)
+    for prefix in ("atelier-", "a--", "x" * 20):
+        options = KubernetesOptions(namespace_prefix=prefix)
+        plain = ["jane-doe", "a--b", "9lives", "x" * 30]
+        odd = ["jane.doe", "Jane-Doe", "bob@example.com", "bob_smith", "Jane", "x" * 200, "jane-doe-"]
+        odd += [label(name) for name in odd]
+        assert [namespace_of(options, name) for name in plain] == [f"{prefix}{name}" for name in plain]
+        named = {name: namespace_of(options, name) for name in plain + odd}
+        assert len(set(named.values())) == len(named)
+        for name, namespace in named.items():
+            assert re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", namespace), namespace
+            assert namespace.startswith(prefix)
+            made = [one["metadata"]["labels"] for one in project_manifests(options, name, [], control_plane)]
+            made.append(workload_labels(options, workload_specs(project=name)))
+            assert {one["atelier.dev/project"] for one in made} == {label(name)}
+            assert re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?", label(name))
 
 
 def test_names_of_jobs_leave_room_for_the_index() -> None:

@@ -63,11 +63,25 @@ def disrupted(reason: str) -> list[dict[str, str]]:
 
 REPORT = {"exit_code": 3, "reason": "ExitCode", "message": "It said no.", "stored": False, "values": {"a": 1}}
 UNSTORED = {"exit_code": 0, "reason": "OutputMissing", "message": "No model.", "stored": False, "values": {}}
+FORGED = (
+    '{"exit_code": 1, "values": [1]}',
+    '{"exit_code": 1, "values": "x"}',
+    '{"exit_code": 99999999999999999999, "values": {}}',
+    '{"exit_code": true}',
+    '{"exit_code": 1, "reason": ["a"]}',
+    '{"exit_code": 1, "stored": 1}',
+    '{"exit_code": ' + "9" * 5000 + "}",
+    '{"a":' * 100_000,
+)
 FAILURES = [
     ("exit code", {"containerStatuses": main(ended(3))}, Reason.EXIT_CODE, 3),
     ("own report", {"containerStatuses": main(ended(3, message=json.dumps(REPORT)))}, Reason.EXIT_CODE, 3),
     ("no output", {"containerStatuses": main(ended(1, message=json.dumps(UNSTORED)))}, Reason.OUTPUT_MISSING, 0),
     ("forged report", {"containerStatuses": main(ended(4, message='{"exit_code": "0"}'))}, Reason.EXIT_CODE, 4),
+    *[
+        (f"forged report {number}", {"containerStatuses": main(ended(4, message=text))}, Reason.EXIT_CODE, 4)
+        for number, text in enumerate(FORGED)
+    ],
     ("memory", {"containerStatuses": main(ended(137, "OOMKilled"))}, Reason.OOM_KILLED, 137),
     ("wrapper killed", {"containerStatuses": main(ended(137))}, Reason.SHIM_LOST, 137),
     ("pod deleted", {"containerStatuses": main(ended(143)), "deleted": True}, Reason.GONE, 143),
@@ -197,6 +211,18 @@ def test_a_service_runs_when_it_answers_and_fails_when_it_keeps_crashing() -> No
         [pod(kind="service", phase="Running", conditions=scheduled(), containerStatuses=crashed)], PATIENCE, NOW
     )
     assert (seen.state, seen.reason) == (State.FAILED, Reason.EXIT_CODE)
+
+
+@pytest.mark.parametrize(
+    ("end", "reason"), [(ended(2), Reason.EXIT_CODE), (ended(137, "OOMKilled"), Reason.OOM_KILLED)]
+)
+def test_a_service_that_just_ended_says_so(end: dict[str, Any], reason: Reason) -> None:
+    """It was once shown as pulling its image until it was started again."""
+    for status in (main(end, restartCount=0), main({"waiting": {}}, restartCount=1, lastState=end)):
+        down = pod(kind="service", phase="Running", conditions=scheduled(), containerStatuses=status)
+        seen = observe([down], PATIENCE, NOW)
+        assert (seen.state, seen.reason) == (State.STARTING, reason)
+        assert "1 times" in seen.message
 
 
 def node(ready: str, since: datetime) -> dict[str, Any]:

@@ -71,3 +71,16 @@ def test_a_record_that_comes_while_it_is_looked_at_is_not_damaged(
         assert not seen.damaged
         assert seen.observe().state is State.STARTING
     assert seen.record == RECORD
+
+
+def test_an_end_that_a_step_wrote_itself_can_be_stored(tmp_path: Path) -> None:
+    under_test.make_folders(tmp_path)
+    attempt = Attempt(tmp_path, "w")
+    attempt.reserve(RECORD)
+    root = attempt.root(REPLICA.name)
+    root.mkdir()
+    path = Path(files.exit_path(str(root), REPLICA.name))
+    path.write_text('{"reason": "ExitCode", "message": "a\\u0000\\udce9", "values": {"\\ud800": NaN}}')
+    found = attempt.ended(REPLICA.name)
+    assert found is not None
+    assert (found.message, found.values) == ("a\ufffd\ufffd", {"\ufffd": None})

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 
 from atelier_core.errors import AtelierError, Invalid
 from atelier_core.image import Image
+from atelier_runtime import process
 from atelier_spawner.local import interpreters
 from atelier_spawner.local.environments import Environments
 
@@ -51,6 +54,49 @@ async def test_what_was_cut_short_is_built_again(tmp_path: Path) -> None:
     (path / "bin" / "python").unlink()
     assert await _environments(tmp_path, "# nothing\n").ready("small") == path
     assert (path / "bin" / "python").exists()
+
+
+async def test_a_build_that_is_given_up_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither uv, which waits for an index that does not answer, nor its folder."""
+    with socket.create_server(("127.0.0.1", 0)) as index:
+        index.setblocking(False)
+        monkeypatch.setenv("UV_DEFAULT_INDEX", f"http://127.0.0.1:{index.getsockname()[1]}/simple")
+        monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
+        environments = _environments(tmp_path, f"six==1.17.0 --hash=sha256:{'0' * 64}\n")
+        build = asyncio.create_task(environments.ready("small"))
+        connection, _ = await asyncio.wait_for(asyncio.get_running_loop().sock_accept(index), 30)
+        assert _mentioning(tmp_path)
+        build.cancel()
+        await asyncio.gather(build, return_exceptions=True)
+        connection.close()
+    assert _mentioning(tmp_path) == []
+    assert [path.name for path in (tmp_path / "envs").iterdir() if path.is_dir()] == []
+
+
+def _mentioning(folder: Path) -> list[str]:
+    """The commands that run and name something below `folder`."""
+    commands = [_command(pid) for pid in process.all_pids()]
+    return [command for command in commands if str(folder) in command]
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return ""
+
+
+async def test_what_a_killed_build_left_is_removed(tmp_path: Path) -> None:
+    """But not what somebody builds now."""
+    path = await _environments(tmp_path, "# nothing\n").ready("small")
+    (path / ".complete").unlink()
+    names = [f".{path.name}-left", f".{'0' * 24}-left", f".{'1' * 24}-busy"]
+    for name in names:
+        (path.parent / name / "env").mkdir(parents=True)
+    with (path.parent / f"{'1' * 24}.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        await _environments(tmp_path, "# nothing\n").ready("small")
+    assert [(path.parent / name).exists() for name in names] == [False, False, True]
 
 
 async def test_a_lock_without_hashes_is_refused(tmp_path: Path) -> None:

@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from atelier_core.errors import Forbidden, Invalid
+from atelier_core.errors import Forbidden
+from atelier_core.names import personal_name
+from atelier_core.workload import Role, WorkloadSpec
+from atelier_spawner.local.people import People
 from atelier_spawner.notebooks.folders import Folders, why_one_person
 from atelier_spawner.notebooks.identities import FIRST, Identities
 from atelier_spawner.notebooks.process import Process, stop_all, wait_gone
@@ -25,9 +28,30 @@ def test_one_persons_folders_are_closed(tmp_path: Path) -> None:
     folders.make()
     assert mode(folders.data_dir) == 0o700
     assert mode(folders.personal("ada")) == mode(folders.project("vision")) == 0o700
-    for name in ("../x", "a/b", "", "A"):
-        with pytest.raises(Invalid):
-            folders.personal(name)
+
+
+def test_a_folder_belongs_to_one_name_whatever_is_in_it(tmp_path: Path) -> None:
+    """A hub's users may be called anything; some could once not run a step, and none may get at another's folder."""
+    folders = Folders(tmp_path / "data", several=False)
+    folders.make()
+    plain = ["jane-doe", "a--b", "9lives"]
+    odd = ["jane.doe", "Jane-Doe", "jane_doe", "bob@example.com", "../x", "a/b", "", "..", "x" * 200, "é"]
+    odd += [folders.personal(name).name for name in odd]
+    assert [folders.personal(name).name for name in plain] == plain
+    paths = {folders.personal(name) for name in plain + odd}
+    assert len(paths) == len(plain + odd)
+    assert {path.parent for path in paths} == {tmp_path / "data" / "users"}
+    assert folders.project("jane.doe").name == folders.personal("jane.doe").name
+
+
+@pytest.mark.parametrize("user", ["ada", "jane.doe", "Jane", "zoë"])
+def test_in_the_personal_project_both_folders_are_ones_own(user: str, tmp_path: Path) -> None:
+    folders = Folders(tmp_path / "data", several=False)
+    folders.make()
+    role = Role(image="python", command=("true",))
+    spec = WorkloadSpec(id="r1-step-1", owner=user, project=personal_name(user), roles=(role,))
+    told = People({"people": str(folders.data_dir)}).variables(spec)
+    assert told == dict.fromkeys(("ATELIER_USER_DIR", "ATELIER_PROJECT_DIR"), str(folders.personal(user)))
 
 
 def test_numbers_are_kept_and_never_given_twice(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from atelier_core.errors import Forbidden, Invalid, NotFound, Unauthorized
+from atelier_core.names import personal_name
 from atelier_hub.auth import (
     ATTEMPT_PREFIX,
     ROLE_SCOPES,
@@ -15,7 +16,6 @@ from atelier_hub.auth import (
     digest,
 )
 from atelier_hub.context import Context
-from atelier_hub.features.projects.service import personal_name
 
 ATTEMPT_KIND = "attempt"
 

@@ -17,6 +17,7 @@ from atelier_hub.engine import backends, store
 from atelier_hub.engine.driver import Driver
 from atelier_hub.engine.election import Election, Turn
 from atelier_hub.engine.logs import LogArchive
+from atelier_hub.engine.reports import is_over
 from atelier_hub.engine.tokens import AttemptTokens
 from atelier_hub.engine.usage import Usages
 from atelier_hub.features.datasets.service import Datasets, Uses
@@ -40,7 +41,9 @@ class TokenOwners:
     def find(self, session: Session, token_sha256: str) -> AttemptActor | None:
         """The attempt, until everything of it is removed: its shim may still have to say how it ended."""
         found = store.attempt_by_token(session, token_sha256)
-        return AttemptActor(found.id, found.project) if found and not found.cleaned else None
+        if found is None or found.cleaned:
+            return None
+        return AttemptActor(found.id, found.project, over=is_over(session, found))
 
 
 def setup(context: Context) -> None:

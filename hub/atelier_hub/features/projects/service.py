@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import datetime
@@ -15,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from atelier_core.errors import Conflict, Forbidden, Invalid, NotFound
-from atelier_core.names import check_project_name, slug
+from atelier_core.names import check_project_name, personal_name
 from atelier_hub.auth import RANK, Actor, Role
 from atelier_hub.clients.jupyterhub import HubClient
 from atelier_hub.crypto import Keyring
@@ -33,7 +32,6 @@ from atelier_hub.http.etag import check_version
 from atelier_hub.http.paging import Page, Paging, fetch
 
 log = logging.getLogger(__name__)
-_PLAIN_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,200}")
 MemberKind = Literal["user", "group"]
 
 
@@ -80,11 +78,6 @@ class SecretName(BaseModel):
     changed_at: datetime
     changed_by: str
     version: int
-
-
-def personal_name(user: str) -> str:
-    """The name of a user's personal project: the user's own, made safe where it could not be part of a path."""
-    return user if _PLAIN_USER.fullmatch(user) and ".." not in user else slug(user)
 
 
 class Roles:

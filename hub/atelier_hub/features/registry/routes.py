@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 from atelier_core.dataset import MAX_FILES
 from atelier_core.registry import workspace_name
 from atelier_hub.artifacts.tars import Member, StoredFolder
-from atelier_hub.auth import Access, AttemptActor, require, require_attempt, require_gateway, token_of
+from atelier_hub.auth import Access, AttemptActor, require, require_gateway, require_running_attempt, token_of
 from atelier_hub.context import Ctx
 from atelier_hub.features.gateway.service import visitor
 from atelier_hub.features.registry import operations, service
@@ -170,7 +170,7 @@ def register_model_version(project: str, model: Name, body: NewModelVersion, ctx
 
 @router.post("/attempts/{attempt}/models", status_code=201)
 def register_from_attempt(
-    attempt: str, body: FromAttempt, ctx: Ctx, actor: Annotated[AttemptActor, Depends(require_attempt)]
+    attempt: str, body: FromAttempt, ctx: Ctx, actor: Annotated[AttemptActor, Depends(require_running_attempt)]
 ) -> VersionDetail:
     """Register an input of the running step as a version, in the name of whoever runs it."""
     return ctx.get(Operations).from_attempt(actor, body.name, body.input, body.note)

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from atelier_core.errors import Forbidden, NotFound
 from atelier_core.service import validate
-from atelier_hub.auth import ROLE_SCOPES, SERVICE_PREFIX, Access, Actor, AttemptActor, require_attempt
+from atelier_hub.auth import ROLE_SCOPES, SERVICE_PREFIX, Access, Actor, AttemptActor, require_running_attempt
 from atelier_hub.context import Context, Ctx
 from atelier_hub.features.serving import service
 from atelier_hub.features.serving.reconcile import Services
@@ -23,7 +23,7 @@ from atelier_hub.features.serving.views import Service
 
 router = APIRouter(prefix="/attempts/{attempt}/services", tags=["services"])
 WRITE = "services:write"
-Running = Annotated[AttemptActor, Depends(require_attempt)]
+Running = Annotated[AttemptActor, Depends(require_running_attempt)]
 
 
 def _nobody(session: Session, attempt: str) -> str:
