@@ -45,13 +45,13 @@ def find_platform(url: str) -> str:
     for candidate in candidates:
         try:
             answer = httpx.get(f"{candidate}/api/health", timeout=10, follow_redirects=False)
-            if answer.is_success and isinstance(answer.json(), dict):
+            if answer.is_success and isinstance(json.loads(answer.content), dict):
                 return candidate
         except httpx.HTTPError as error:
             problem = error
-        except httpx.InvalidURL as error:
+        except (httpx.InvalidURL, UnicodeError) as error:
             raise click.BadParameter(f"{url} is not an address: {error}.", param_hint="URL") from None
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             continue
     raise Unreachable(
         f"There is no Atelier platform at {url}: {problem}.",

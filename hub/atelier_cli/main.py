@@ -34,6 +34,8 @@ COMMANDS = {
     "user": (f"{PLATFORM}:user", "People who may sign in to this platform."),
 }
 
+_WRONG_INPUT = frozenset({"bad_name", "bad_url", "credentials_exposed", "not_a_pipeline", "not_json"})
+
 
 @click.group(cls=LazyGroup, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}, epilog=exits.HELP)
 @click.option("--url", envvar="ATELIER_URL", help="The platform, instead of the one signed in to; needs a token.")
@@ -119,7 +121,5 @@ def exit_code(error: Exception) -> int:
         return exits.UNREACHABLE
     if isinstance(error, Invalid | SnapshotError | NotSignedIn):
         return exits.USAGE
-    wrong_input = isinstance(error, AtelierError) and (
-        error.status in (400, 422) or error.code == "credentials_exposed"
-    )
+    wrong_input = isinstance(error, AtelierError) and (error.status in (400, 422) or error.code in _WRONG_INPUT)
     return exits.USAGE if wrong_input else exits.FAILED

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import uuid
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from atelier_cli.views import show_views
 from atelier_cli.watching import watch
 from atelier_sdk import AtelierError, Client, Snapshot, pack
 from atelier_sdk.models import Problem, Run
+from atelier_sdk.submitting import read_document
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -61,19 +61,6 @@ def submit(session: Session, file: Path, parameters: dict[str, str], on: str | N
     )
     session.out.note(f"Run [bold]{run.id}[/] of {file.name} in project {project}")
     return run
-
-
-def read_document(file: Path) -> Any:
-    """The pipeline as JSON, or an error that names the place."""
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise click.ClickException(
-            f"{file} is not a pipeline: line {error.lineno}, column {error.colno}: {error.msg}. "
-            "Open it in an editor and mend that place, or take the last version from your version control."
-        ) from None
-    except UnicodeDecodeError:
-        raise click.ClickException(f"{file} is not a pipeline: it is not text.") from None
 
 
 def parse_parameters(pairs: tuple[str, ...]) -> dict[str, str]:

@@ -8,6 +8,7 @@ import click
 
 from atelier_cli import exits
 from atelier_cli.session import Session, command_options
+from atelier_core.errors import Invalid
 
 ROLES = click.Choice(["owner", "maintainer", "member", "viewer"])
 
@@ -106,10 +107,21 @@ def set_secret(session: Session, name: str) -> int:
     if sys.stdin.isatty():
         value = str(click.prompt(name, hide_input=True, err=True))
     else:
-        value = sys.stdin.read().removesuffix("\n")
+        value = _read_text().removesuffix("\n")
     session.client.secrets.set(session.project, name, value)
     session.out.one({"name": name}, f"Secret {name} of project {session.project} is set.")
     return exits.OK
+
+
+def _read_text() -> str:
+    try:
+        text = sys.stdin.read()
+        text.encode()  # some terminals give bytes that are no text as half characters
+    except UnicodeError:
+        raise Invalid(
+            "The value is not text.", code="not_text", hint="Encode it first, for example: base64 FILE | atelier …"
+        ) from None
+    return text
 
 
 @secret.command("delete")

@@ -217,3 +217,23 @@ def test_whose_name_is_a_project_of_others_is_told(shell: NewShell, platform: Co
     assert "administrator" in done.stderr and done.stdout == ""
     owner.client.projects.delete("newcomer")
     assert late.run("pipeline", "list").returncode == 0
+
+
+def test_what_no_platform_can_understand_is_said_before_it_is_sent(shell: NewShell, platform: ControlPlane) -> None:
+    anna = shell()
+    half = anna.home / "half.pipeline"
+    half.write_text('{"doc_type": "pipeline", "x": "\\ud83d"}')
+    label = f"http://{'a' * 70}.example"
+    for arguments, stdin, code in (
+        (("pipeline", "check", str(half)), "", "not_json"),
+        (("pipeline", "watch", "."), "", "bad_name"),
+        (("pipeline", "watch", "\udcff"), "", "bad_name"),
+        (("secret", "set", "BINARY"), "\udcff\udcfe", "not_text"),
+        (("login", label, "--token", "x"), "", "usage"),
+        (("--url", label, "--token", "x", "project", "list"), "", "bad_url"),
+        (("login", platform.url, "--token", "t\u00f6k"), "", "bad_token"),
+    ):
+        done = anna.run("--json", *arguments, stdin=stdin)
+        error = json.loads(done.stderr.splitlines()[-1])["error"]
+        assert (done.returncode, error["code"]) == (exits.USAGE, code), (arguments, done.stderr)
+        assert error["hint"] or code == "usage"

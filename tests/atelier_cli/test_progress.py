@@ -12,6 +12,7 @@ from atelier_cli.output import duration, seconds
 from atelier_cli.pipeline import parse_parameters, read_document
 from atelier_cli.progress import Progress, lines
 from atelier_cli.watching import concerns
+from atelier_sdk import AtelierError
 from atelier_sdk.models import Event, Run, Step, Usage
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -95,12 +96,17 @@ def test_parameters_go_as_they_were_typed() -> None:
 
 def test_a_broken_file_names_the_place(tmp_path) -> None:
     file = tmp_path / "x.pipeline"
-    file.write_text('{"a": 1,\n  "b" 2}')
-    with pytest.raises(click.ClickException, match="line 2, column 7"):
-        read_document(file)
-    file.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(click.ClickException, match="not text"):
-        read_document(file)
+    for content, why in (
+        (b'{"a": 1,\n  "b" 2}', "line 2, column 7"),
+        (b"\xff\xfe\x00", "not text"),
+        (b'{"a":' + b"[" * 100_000, "nested too deeply"),
+        (b'{"a": NaN}', "NaN is no JSON"),
+        (b'{"a": ' + b"9" * 5000 + b"}", "5000 digits"),
+    ):
+        file.write_bytes(content)
+        with pytest.raises(AtelierError, match=why) as refused:
+            read_document(file)
+        assert refused.value.code == "not_a_pipeline" and refused.value.hint
 
 
 def test_what_a_running_step_uses_is_drawn_beside_it() -> None:

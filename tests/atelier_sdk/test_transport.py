@@ -251,3 +251,15 @@ def test_a_model_stays_in_its_folder(server: Server, client: Client, tmp_path: P
     with pytest.raises(AtelierError, match="neither a file nor a folder"):
         client.models.download("ada", "digits", 1, tmp_path / "model")
     assert list(tmp_path.rglob("*")) == [tmp_path / "model"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [says(b"", 302, Location="/hub/"), says(b"<html>", Content_Type="text/html; charset=utf-8")],
+    ids=["redirect", "page"],
+)
+def test_the_hubs_own_address_is_no_platforms(server: Server, answer: Answer) -> None:
+    server.answers = [answer]
+    with Client(server.url, "token", patience=1) as client, pytest.raises(AtelierError) as refused:
+        client.me()
+    assert refused.value.code == "unexpected_answer" and "atelier login" in refused.value.hint

@@ -67,13 +67,22 @@ def cluster_checks(settings: Settings, pod: PodProbe | None) -> Iterator[Check]:
         yield skipped("cluster", "none configured; add one with `atelier up --kubeconfig FILE`")
         return
     try:
-        api = config.new_client_from_config(settings.kubeconfig)
+        api = _connect(settings.kubeconfig)
         yield from _look(api, settings, pod)
     except (ConfigException, OSError) as error:
         yield bad("cluster", f"{settings.kubeconfig} cannot be used: {error}", "Try it with `kubectl --kubeconfig`.")
     except (HTTPError, ApiException) as error:
         why = getattr(error, "reason", None) or error
         yield bad("cluster", f"does not answer: {why}", f"kubectl --kubeconfig {settings.kubeconfig} get nodes")
+
+
+def _connect(kubeconfig: str) -> Any:
+    try:
+        return config.new_client_from_config(kubeconfig)
+    except (OSError, ConfigException):
+        raise
+    except Exception as error:  # whatever the client meets in a file that is no configuration
+        raise ConfigException(str(error).partition("\n")[0]) from error
 
 
 def _look(api: Any, settings: Settings, pod: PodProbe | None) -> Iterator[Check]:

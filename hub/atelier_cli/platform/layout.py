@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from pydantic import TypeAdapter, ValidationError
+
 from atelier_core.errors import Invalid
 from atelier_spawner.notebooks.folders import identities_file
 
@@ -224,20 +226,28 @@ class Secrets:
     mlflow: str = field(repr=False)
 
 
+_SETTINGS = TypeAdapter(Settings)
+_TOKENS = TypeAdapter(dict[str, str])
+
+
+def _first(error: ValidationError) -> str:
+    """What is wrong, without what the file says: it may be a password."""
+    found = error.errors(include_url=False, include_input=False)[0]
+    return ": ".join([*map(str, found["loc"]), found["msg"]])
+
+
 def load_settings(layout: Layout) -> Settings:
     """What the last `up` was told; defaults when there was none."""
     try:
-        saved = json.loads(layout.settings.read_text())
+        return _SETTINGS.validate_json(layout.settings.read_bytes())
     except FileNotFoundError:
         return Settings()
-    except ValueError as error:
+    except ValidationError as error:
         raise Invalid(
-            f"{layout.settings} is damaged: {error}.",
+            f"{layout.settings} is damaged: {_first(error)}.",
             code="bad_settings",
             hint="Remove it; `atelier up` writes a new one from its options.",
         ) from None
-    names = {known.name for known in fields(Settings)}
-    return Settings(**{name: value for name, value in saved.items() if name in names})
 
 
 def save_settings(layout: Layout, settings: Settings) -> None:
@@ -247,7 +257,14 @@ def save_settings(layout: Layout, settings: Settings) -> None:
 
 def load_secrets(layout: Layout) -> Secrets:
     """The tokens; those that are not there yet are made."""
-    known: dict[str, str] = json.loads(layout.secrets.read_text()) if layout.secrets.exists() else {}
+    try:
+        known = _TOKENS.validate_json(layout.secrets.read_bytes()) if layout.secrets.exists() else {}
+    except ValidationError as error:
+        raise Invalid(
+            f"{layout.secrets} is damaged: {_first(error)}.",
+            code="bad_secrets",
+            hint="Run `atelier down` and remove it; `atelier up` makes new ones.",
+        ) from None
     names = [one.name for one in fields(Secrets)]
     if any(name not in known for name in names):
         known = {name: secrets.token_hex(32) for name in names} | known

@@ -40,7 +40,16 @@ Items = list[dict[str, Any]]
 
 def path_of(*parts: str) -> str:
     """A path below the API, each part as it is."""
-    return "/".join(quote(part, safe=":") for part in parts)
+    return "/".join(_quoted(part) for part in parts)
+
+
+def _quoted(part: str) -> str:
+    try:
+        if part not in ("", ".", ".."):  # these would lead elsewhere
+            return quote(part, safe=":")
+    except UnicodeError:
+        pass
+    raise AtelierError(f"{part!r} is no name.", code="bad_name", hint="Give the name of what you mean.")
 
 
 class Resource:

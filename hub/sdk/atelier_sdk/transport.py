@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
+import json
 import random
 import ssl
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -27,14 +28,17 @@ class Transport:
     """Sends requests to one platform. A control plane that restarts is waited for, up to `patience` seconds."""
 
     def __init__(self, url: str, token: str, *, patience: float = 30.0, timeout: float = 60.0) -> None:
+        if not (token.isascii() and token.isprintable()):
+            raise NotSignedIn("This is no token: it has characters that no token has.", code="bad_token", hint=_SIGN_IN)
         self.url = url.rstrip("/")
         self._patience = patience
-        self.http = httpx.Client(
-            base_url=f"{self.url}/api/",
-            headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
-            timeout=httpx.Timeout(timeout, connect=10),
-            verify=_trusted(),
-        )
+        with self._addressed():
+            self.http = httpx.Client(
+                base_url=f"{self.url}/api/",
+                headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
+                timeout=httpx.Timeout(timeout, connect=10),
+                verify=_trusted(),
+            )
 
     def close(self) -> None:
         """Close the connections."""
@@ -44,18 +48,36 @@ class Transport:
         """The answer, or an `AtelierError`. Only calls that may safely arrive twice are sent twice."""
         repeatable = method in _IDEMPOTENT if idempotent is None else idempotent
         options = {key: value for key, value in options.items() if value is not None}
-        answer = self._retried(lambda: self.http.request(method, path, **options), repeatable)
-        if answer.is_error:
+        if "json" in options:
+            options["content"] = _encoded(options.pop("json"))
+            options["headers"] = {"Content-Type": "application/json", **options.get("headers", {})}
+        with self._addressed():
+            answer = self._retried(lambda: self.http.request(method, path, **options), repeatable)
+        if not _is_ours(answer):
             raise error_from(answer)
         return answer
+
+    @contextmanager
+    def _addressed(self) -> Iterator[None]:
+        """An address that cannot be one is found out at different places."""
+        try:
+            yield
+        except (httpx.InvalidURL, UnicodeError) as error:
+            raise AtelierError(
+                f"{self.url} is not an address: {error}.",
+                code="bad_url",
+                hint="Give the address that you open in the browser, up to and without /hub.",
+            ) from error
 
     @contextmanager
     def stream(self, path: str, **options: Any) -> Iterator[httpx.Response]:
         """The beginning of a long answer, or an `AtelierError`; `Unreachable`, also on the way, if trying again may
         help."""
         try:
-            with self.http.stream("GET", path, **options) as answer:
-                if answer.is_error:
+            with ExitStack() as opened:
+                with self._addressed():
+                    answer = opened.enter_context(self.http.stream("GET", path, **options))
+                if not answer.is_success:
                     answer.read()
                     raise error_from(answer)
                 yield answer
@@ -134,6 +156,22 @@ class Transport:
 def _trusted() -> ssl.SSLContext:
     """One for all clients: to read whom the machine trusts takes 20 ms."""
     return httpx.create_ssl_context()
+
+
+def _encoded(body: Any) -> bytes:
+    try:
+        return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise AtelierError(
+            f"What is to be sent cannot be written as JSON: {error}.",
+            code="not_json",
+            hint="Text must be valid Unicode, numbers must be finite, and nothing may be nested hundreds of times.",
+        ) from None
+
+
+def _is_ours(answer: httpx.Response) -> bool:
+    """Whether it went well, and at the platform: the hub sends who comes to it to its own pages."""
+    return answer.is_success and not answer.headers.get("Content-Type", "").startswith("text/html")
 
 
 def waits() -> Iterator[float]:

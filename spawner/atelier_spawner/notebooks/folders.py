@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 import uuid
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -93,7 +92,7 @@ class Folders:
         path = self.data_dir / "projects" / label(project)
         if self.several:
             self.identities.retire_gid(project)  # first: what is made under the name from now on is the next project's
-        with suppress(FileNotFoundError):
+        if path.exists():
             path.rename(_folder(self._aside, 0o700) / f"{path.name}.{uuid.uuid4().hex}")
 
     def remove_aside(self) -> None:

@@ -37,7 +37,7 @@ class Process:
         """What `save` gave, or none if it is something else."""
         try:
             return cls(int(saved["pid"]), str(saved["started"]), str(saved["boot"]))
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             return None
 
     def save(self) -> dict[str, Any]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
+from atelier_cli.platform.cluster_checks import cluster_checks
+from atelier_cli.platform.layout import Settings
 from tests.atelier_cli.platform.installation import Installation
 from tests.harness.ports import free_port
 
@@ -51,3 +54,10 @@ def test_cluster_that_does_not_answer(spare: Installation) -> None:
     (spare.data / "platform.json").write_text(json.dumps({"kubeconfig": str(kubeconfig)}))
     code, found = checks(spare)
     assert code == 1 and found["cluster"]["state"] == "bad" and "kubectl" in found["cluster"]["hint"]
+
+
+@pytest.mark.parametrize("text", ["a: [b", "- a", "\0", "", "contexts: 1"])
+def test_a_file_that_is_no_kubeconfig(tmp_path: Path, text: str) -> None:
+    (tmp_path / "kubeconfig").write_text(text)
+    (check,) = cluster_checks(Settings(kubeconfig=str(tmp_path / "kubeconfig")), None)
+    assert check.state == "bad" and "cannot be used" in check.message and "kubectl" in check.hint

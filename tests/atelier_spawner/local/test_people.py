@@ -64,6 +64,11 @@ async def test_a_step_has_its_owners_number(shared: tuple[LocalEngine, Folders],
     made = (folders.data_dir / "projects/vision/made").stat()
     assert (made.st_uid, made.st_gid, made.st_mode & 0o777) == (ada, vision, 0o660)
     assert (folders.data_dir / "users/ada/made").stat().st_uid == ada
+    backend.set_aside("vision")
+    assert backend._people.groups(spec) not in ((vision,), ())  # whoever takes the name works under another number
+    assert not (folders.data_dir / "projects/vision").exists()
+    backend.remove_aside()
+    assert not any((folders.data_dir / "projects/.removed").iterdir())
 
 
 @pytest.mark.root
