@@ -6,13 +6,14 @@ import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Response
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from atelier_core.errors import Forbidden, Invalid
 from atelier_hub.auth import Access, Role, require
 from atelier_hub.context import Context, Ctx
 from atelier_hub.features.projects import service
 from atelier_hub.features.projects.service import Member, MemberKind, Project, SecretName, Who
+from atelier_hub.http.body import Body
 from atelier_hub.http.etag import IfMatch, set_etag
 from atelier_hub.http.paging import Page, PagingQuery
 
@@ -24,11 +25,7 @@ SecretPath = Annotated[str, Path(pattern=_NAMED)]
 _SETTINGS_LIMIT = 64 * 1024
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class ProjectFields(_Body):
+class ProjectFields(Body):
     """What may be changed of a project; what is left out stays."""
 
     description: str = Field(default="", max_length=4000)
@@ -49,7 +46,7 @@ class NewProject(ProjectFields):
     name: str
 
 
-class NewMember(_Body):
+class NewMember(Body):
     """A member to add."""
 
     kind: MemberKind = "user"
@@ -57,20 +54,20 @@ class NewMember(_Body):
     role: Role
 
 
-class MemberRole(_Body):
+class MemberRole(Body):
     """Another role."""
 
     role: Role
 
 
-class NewSecret(_Body):
+class NewSecret(Body):
     """A secret to keep."""
 
     name: str = Field(pattern=_NAMED)
     value: str = Field(max_length=65536, repr=False)
 
 
-class SecretValue(_Body):
+class SecretValue(Body):
     """Another value."""
 
     value: str = Field(max_length=65536, repr=False)
