@@ -18,8 +18,12 @@ _NO_TEXT = re.compile("[\x00\ud800-\udfff]")
 class TooDeep(ValueError):
     """The value is nested too deep to be stored; the message is the end of a sentence."""
 
-    def __init__(self) -> None:
-        super().__init__(f"it is nested more than {MAX_DEPTH} levels deep")
+
+def _inside(levels: int) -> int:
+    """How many levels there may be inside a list or an object that may have so many itself."""
+    if not levels:
+        raise TooDeep(f"it is nested more than {MAX_DEPTH} levels deep")
+    return levels - 1
 
 
 def check_depth(value: Any) -> None:
@@ -29,10 +33,9 @@ def check_depth(value: Any) -> None:
 
 def _check_depth(value: Any, levels: int) -> None:
     if isinstance(value, dict | list | tuple):
-        if not levels:
-            raise TooDeep
+        inside = _inside(levels)
         for one in value.values() if isinstance(value, dict) else value:
-            _check_depth(one, levels - 1)
+            _check_depth(one, inside)
 
 
 def check(value: Any) -> None:
@@ -49,10 +52,9 @@ def _check(value: Any, levels: int) -> None:
         if not math.isfinite(value):
             raise ValueError("it holds a number that is not finite")
     elif isinstance(value, dict | list | tuple):
-        if not levels:
-            raise TooDeep
+        inside = _inside(levels)
         for one in (*value, *value.values()) if isinstance(value, dict) else value:
-            _check(one, levels - 1)
+            _check(one, inside)
 
 
 def storable(value: Any) -> Any:
@@ -72,8 +74,7 @@ def _storable(value: Any, levels: int) -> Any:
         return value if math.isfinite(value) else None
     if not isinstance(value, dict | list | tuple):
         return value
-    if not levels:
-        raise TooDeep
+    inside = _inside(levels)
     if isinstance(value, dict):
-        return {_storable(key, levels): _storable(one, levels - 1) for key, one in value.items()}
-    return [_storable(one, levels - 1) for one in value]
+        return {_storable(key, inside): _storable(one, inside) for key, one in value.items()}
+    return [_storable(one, inside) for one in value]
