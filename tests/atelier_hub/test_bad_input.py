@@ -23,6 +23,7 @@ from atelier_hub.engine.routes import Finished
 from atelier_hub.features.pipelines.reconcile import Runs
 from atelier_hub.features.pipelines.tracked import RunLooks
 from atelier_hub.features.registry.tracking import Tracker, track
+from atelier_hub.features.serving.store import get_revision, open_services, readable_views
 from atelier_hub.http.application import routes
 from atelier_hub.http.body import Body
 from atelier_sdk import Client
@@ -235,6 +236,24 @@ def test_a_run_that_mlflow_cannot_be_told_of_keeps_no_other_waiting(
             track(session, run, existing.names["project"])
     assert server.context.get(Tracker).tell_all(look, lambda session: None) == 0
     assert looked == ["endless", "well"] and "endless" in caplog.text
+
+
+def test_a_service_that_cannot_be_read_keeps_no_other_waiting(
+    server: Server, existing: Existing, caplog: pytest.LogCaptureFixture
+) -> None:
+    definition = {"image": "python", "command": ["python", "-c", "pass"]}
+    with Client(server.url.removesuffix("/api"), existing.person) as client:
+        for name in ("broken", "well"):
+            client.services.deploy(existing.names["project"], {"name": name, **definition})
+    with server.context.db.read() as session:
+        rows = {row.name: row for row in open_services(session) if row.project == existing.names["project"]}
+        revision = get_revision(session, rows["broken"].id, 1)
+        assert revision is not None
+        revision.definition = {**revision.definition, "resources": {"cpu": 1e300}}
+        with session.no_autoflush:
+            found = readable_views(session, list(rows.values()))
+    assert set(found) == {row.id for name, row in rows.items() if name != "broken"}
+    assert f"{existing.names['project']}/broken cannot be read" in caplog.text
 
 
 def test_what_an_engine_tells_can_be_kept() -> None:
