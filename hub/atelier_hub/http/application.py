@@ -123,9 +123,7 @@ async def _keep_running(name: str, run: Callable[[], Awaitable[None]]) -> None:
         try:
             return await run()
         except Exception:
-            if (
-                loop.time() - since > LONGEST_WAIT
-            ):  # it went well for long: this failure has nothing to do with the last
+            if loop.time() - since > LONGEST_WAIT:  # it went well for long: this is another failure
                 wait = FIRST_WAIT
             log.exception("background task %s failed; again in %.1f s", name, wait)
         await asyncio.sleep(wait)

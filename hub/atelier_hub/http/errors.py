@@ -141,7 +141,7 @@ async def _on_validation(_request: Request, error: Exception) -> JSONResponse:
     where = [json_values.text(str(part)) for part in first["loc"]]
     field = ".".join(where[1:]) or where[0]
     more = len(error.errors()) - 1
-    text = f"{field}: {first['msg']}"
+    text = f"{field}: {first['msg'].removeprefix('Value error, ')}"
     if more:
         text = f"{text} (and {more} more)"
     return answer(errors.Invalid(text, hint="Correct the named field and send it again."), field=field)
