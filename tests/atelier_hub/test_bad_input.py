@@ -221,6 +221,14 @@ def test_results_that_cannot_be_shown_say_so(server: Server, existing: Existing,
     assert server.context.get(RunLooks).look(run, -1) is not None
 
 
+def test_an_output_with_any_name_is_given_back(server: Server, existing: Existing, http: httpx.Client) -> None:
+    with server.client(existing.token) as shim:
+        place = f"/attempts/{existing.names['attempt']}/outputs/x%01%7fy%22%5c"
+        made = shim.put(place, content=b"hi").raise_for_status().json()["artifact"]
+    answer = http.get(f"{_place(existing)}/artifacts/{made}/content").raise_for_status()
+    assert answer.content == b"hi" and answer.headers["Content-Disposition"] == 'attachment; filename="xy"'
+
+
 def test_a_run_that_mlflow_cannot_be_told_of_keeps_no_other_waiting(
     server: Server, existing: Existing, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -33,6 +34,7 @@ Writer = Annotated[Access, Depends(require("runs:write"))]
 Digest = Annotated[str, Path(pattern=DIGEST)]
 Id = Annotated[str, Path(min_length=1, max_length=64)]
 FilePath = Annotated[str, StringConstraints(pattern=r"^[^\x00]+$", max_length=1000)]
+_NO_FILE_NAME = re.compile(r'[\x00-\x1f\x7f"\\]')  # what ends a text in a header, or the header
 StepName = Annotated[str, Path(min_length=1, max_length=200)]
 
 
@@ -236,7 +238,7 @@ def artifact_content(
     """An artifact's bytes: the file, or a tar of the folder."""
     with ctx.db.read() as session:
         found = results.get_artifact(session, project, artifact)
-    name = found.name.replace('"', "") + (".tar" if found.kind == "folder" else "")
+    name = _NO_FILE_NAME.sub("", found.name) + (".tar" if found.kind == "folder" else "")
     headers = _sandboxed() | {
         "Content-Disposition": f'attachment; filename="{name.encode("ascii", "replace").decode()}"',
         "Content-Length": str(found.size),
