@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from atelier_core.template import Memory
+from atelier_core.workload import Accelerators, Cores
 
 GIB = 1024**3
 
@@ -16,10 +17,10 @@ class Flavor(BaseModel):
 
     name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,29}$")
     description: str = Field(default="", max_length=200)
-    cpu: float = Field(gt=0)
-    memory: Memory = Field(gt=0)
+    cpu: Cores
+    memory: Memory
     accelerator: str = Field(default="", max_length=100)
-    accelerators: int = Field(default=0, ge=0)
+    accelerators: Accelerators = 0
     cluster: str = Field(default="", max_length=63)
     node_labels: dict[str, str] = Field(default_factory=dict)
 

@@ -14,8 +14,18 @@ from jsonschema import Draft202012Validator, SchemaError
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from atelier_core.errors import Invalid
-from atelier_core.pipeline.plan import RetryPolicy
-from atelier_core.workload import Port, Resources, Topology
+from atelier_core.pipeline.plan import MAX_BACKOFF, RetryPolicy
+from atelier_core.workload import (
+    MAX_MEMORY,
+    MAX_SECONDS,
+    Accelerators,
+    Bytes,
+    Cores,
+    Port,
+    Resources,
+    Seconds,
+    Topology,
+)
 
 OP_PREFIX = "atelier-template-catalog:"
 NAME = re.compile(r"[a-z][a-z0-9-]{0,49}")
@@ -39,7 +49,10 @@ def parse_memory(value: object) -> int:
     if not match:
         raise ValueError(f"{value!r} is not an amount of memory; write for example 512Mi or 2Gi")
     base = 1024 if match[3] else 1000
-    return int(float(match[1]) * float(base ** " KMGT".index(match[2].upper() or " ")))
+    size = float(match[1]) * float(base ** " KMGT".index(match[2].upper() or " "))
+    if size > MAX_MEMORY:
+        raise ValueError(f"{_short(value)} is more memory than any machine has")
+    return int(size)
 
 
 def parse_duration(value: object) -> float:
@@ -47,11 +60,19 @@ def parse_duration(value: object) -> float:
     match = _DURATION.fullmatch(str(value).strip()) if not isinstance(value, bool) else None
     if not match:
         raise ValueError(f"{value!r} is not a length of time; write seconds, or for example 30s, 10m or 2h")
-    return float(match[1]) * _SECONDS[match[2]]
+    seconds = float(match[1]) * _SECONDS[match[2]]
+    if seconds > MAX_SECONDS:
+        raise ValueError(f"{_short(value)} is longer than ten years")
+    return seconds
 
 
-Memory = Annotated[int, BeforeValidator(parse_memory)]
-Duration = Annotated[float, BeforeValidator(parse_duration)]
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else text[:39] + "…"
+
+
+Memory = Annotated[Bytes, BeforeValidator(parse_memory)]
+Duration = Annotated[Seconds, BeforeValidator(parse_duration)]
 
 
 class _Model(BaseModel):
@@ -61,14 +82,14 @@ class _Model(BaseModel):
 class ResourceRequest(_Model):
     """Resources as a person writes them: memory may be a text; what is left out stays as it was."""
 
-    cpu: float | None = Field(default=None, gt=0)
-    memory: Memory | None = Field(default=None, gt=0)
+    cpu: Cores | None = None
+    memory: Memory | None = None
     accelerator: str | None = None
-    accelerators: int | None = Field(default=None, ge=0)
+    accelerators: Accelerators | None = None
 
     def over(self, base: Resources) -> Resources:
         """`base` with what is given here."""
-        return base.model_copy(update=self.model_dump(exclude_none=True))
+        return Resources.model_validate(base.model_dump() | self.model_dump(exclude_none=True))
 
 
 class Stage(StrEnum):
@@ -129,7 +150,7 @@ class RetryRequest(_Model):
     limit: int | None = Field(default=None, ge=0, le=20)
     causes: tuple[Literal["user", "infrastructure", "timeout"], ...] | None = None
     delay: Duration | None = None
-    backoff: float | None = Field(default=None, ge=1)
+    backoff: float | None = Field(default=None, ge=1, le=MAX_BACKOFF, allow_inf_nan=False)
 
     def over(self, base: RetryPolicy) -> RetryPolicy:
         """`base` with what is given here."""

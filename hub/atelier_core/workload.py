@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from atelier_core.states import FINAL, Reason, State
+
+# More than any machine has; and what is no number at all must not come in: sums with it are none either.
+MAX_CPU, MAX_MEMORY, MAX_ACCELERATORS = 100_000.0, 2**53, 100_000
+Cores = Annotated[float, Field(gt=0, le=MAX_CPU, allow_inf_nan=False)]
+Bytes = Annotated[int, Field(gt=0, le=MAX_MEMORY)]
+Accelerators = Annotated[int, Field(ge=0, le=MAX_ACCELERATORS)]
+MAX_SECONDS = 10 * 366 * 86_400.0
+Seconds = Annotated[float, Field(ge=0, le=MAX_SECONDS, allow_inf_nan=False)]
 
 
 class _Frozen(BaseModel):
@@ -18,10 +26,10 @@ class _Frozen(BaseModel):
 class Resources(_Frozen):
     """What one replica may have: `cpu` in cores, `memory` in bytes, whole accelerators of one resource name."""
 
-    cpu: float = Field(default=0.1, gt=0)
-    memory: int = Field(default=256 * 1024**2, gt=0)
+    cpu: Cores = 0.1
+    memory: Bytes = 256 * 1024**2
     accelerator: str = ""
-    accelerators: int = Field(default=0, ge=0)
+    accelerators: Accelerators = 0
 
     @property
     def device(self) -> str:
@@ -104,8 +112,8 @@ class WorkloadSpec(_Frozen):
     outputs: tuple[Output, ...] = ()
     parameters: dict[str, Any] = Field(default_factory=dict)
     workdir: str = "code"
-    timeout: float = 0
-    grace: float = 10
+    timeout: Seconds = 0
+    grace: Seconds = 10
     labels: dict[str, str] = Field(default_factory=dict)
     url: str = ""
     token: str = Field(default="", repr=False)

@@ -142,7 +142,7 @@ class Authenticator:
 
     def actor(self, token: str | None, *, fresh: bool = False) -> Actor:
         """Whom the hub says the token belongs to; `fresh` asks the hub whatever is remembered."""
-        if not token or token.startswith(ATTEMPT_PREFIX):
+        if not token or not token.isascii() or token.startswith(ATTEMPT_PREFIX):  # the hub's tokens are ASCII
             raise _anonymous()
         key = digest(token)
         found, actor = (False, None) if fresh else self._remembered(key)

@@ -192,3 +192,13 @@ def test_ten_thousand_nodes_in_a_row() -> None:
 @pytest.mark.parametrize("source", [None, 7, [], "7", b"\xff"])
 def test_what_is_no_document_is_one_problem(source: object):
     assert len(parse(source).problems) == 1
+
+
+def test_nesting_without_end_is_one_problem() -> None:
+    nested: Any = 1
+    for _ in range(5000):
+        nested = [nested]
+    raw = pipeline(script("a")) | {"x": nested}
+    for source in (raw, f'{{"x": {"[" * 500}{"]" * 500}}}'):
+        (problem,) = parse(source).problems
+        assert "64 levels deep" in problem.message and problem.hint

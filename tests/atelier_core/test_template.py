@@ -35,6 +35,25 @@ def test_memory_that_is_none(text: object) -> None:
         parse_memory(text)
 
 
+@pytest.mark.parametrize("cpu", [0, float("nan"), float("inf"), 1e300])
+def test_no_machine_has_that_many_cores(cpu: float) -> None:
+    for kind in (Resources, ResourceRequest):
+        with pytest.raises(ValueError, match="cpu"):
+            kind(cpu=cpu)
+
+
+@pytest.mark.parametrize("text", ["9" * 400, "1" * 16 + "G"])
+def test_memory_has_a_bound(text: str) -> None:
+    with pytest.raises(ValueError, match="more memory than any machine"):
+        parse_memory(text)
+
+
+@pytest.mark.parametrize("text", ["9" * 400, "9999999d"])
+def test_durations_have_a_bound(text: str) -> None:
+    with pytest.raises(ValueError, match="longer than ten years"):
+        parse_duration(text)
+
+
 @pytest.mark.parametrize(("text", "seconds"), [(5, 5), (1.5, 1.5), ("90", 90), ("30s", 30), ("10m", 600), ("2h", 7200)])
 def test_duration(text: object, seconds: float) -> None:
     assert parse_duration(text) == seconds

@@ -19,7 +19,7 @@ import pytest
 from fastapi import APIRouter, Depends
 
 from atelier_hub.auth import check_routes, require
-from atelier_hub.http import serve
+from atelier_hub.http import application, serve
 from tests.atelier_hub.conftest import Person
 from tests.atelier_hub.server import BASE, Server
 from tests.harness.hub import TestHub
@@ -261,6 +261,23 @@ def test_connections_send_at_once() -> None:
     for listening in serve.bind("127.0.0.1", 0, ["127.0.0.1:0"]):
         with listening, socket.create_connection(listening.getsockname()), listening.accept()[0] as accepted:
             assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+async def test_a_task_that_went_well_for_long_begins_again_at_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(application, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(application, "LONGEST_WAIT", 0.1)
+    lasts = [0.0, 0.0, 0.2, 0.0]
+
+    async def work() -> None:
+        if lasts:
+            await asyncio.sleep(lasts.pop(0))
+            raise RuntimeError("crash")
+
+    await application._keep_running("work", work)
+    waits = [record.args[1] for record in caplog.records if isinstance(record.args, tuple)]
+    assert waits == [0.01, 0.02, 0.01, 0.02]
 
 
 async def test_background_tasks_start_again_after_a_crash_and_end_with_the_app(

@@ -25,13 +25,15 @@ def test_health_needs_nobody(server: Server) -> None:
     [
         {},
         {"Authorization": "Bearer nonsense"},
+        {"Authorization": b"Bearer \xfc\xe9"},
+        {"Authorization": b"Bearer \xf0\x9f\x98\x80"},
         {"Authorization": "Basic YTpi"},
         {"Authorization": "Bearer atat_nonsense"},
         {"Cookie": "jupyterhub-session-id=x; jupyterhub-services=y"},
         {"X-Forwarded-User": "admin", "Remote-User": "admin", "X-JupyterHub-User": "admin"},
     ],
 )
-def test_only_a_valid_token_counts(server: Server, headers: dict[str, str]) -> None:
+def test_only_a_valid_token_counts(server: Server, headers: dict[str, str | bytes]) -> None:
     answer = httpx.get(f"{server.url}/me", headers=headers, timeout=30)
     assert answer.status_code == 401
     assert answer.headers["WWW-Authenticate"] == "Bearer"

@@ -325,3 +325,18 @@ def test_what_mlflow_said_before_undoes_nothing(versions: Database, contents: Ar
         model = service.get(session, "anna", "net")
         numbers = [one.number for one in service.version_page(session, "anna", "net", Paging()).items]
     assert (model.aliases, numbers) == ({"kept": 1, "new": 1}, [1])
+
+
+@pytest.mark.parametrize(
+    ("inputs", "kept"),
+    [
+        (r'[{"name": "\ud800", "default": NaN}]', [{"name": "\ufffd", "default": None}]),
+        ("[" * 300 + "]" * 300, None),
+    ],
+    ids=["replaced", "nested"],
+)
+def test_a_signature_can_be_given_back(contents: ArtifactStore, inputs: str, kept: Any) -> None:
+    description = f"flavors: {{sklearn: {{}}}}\nsignature:\n  inputs: '{inputs}'\n".encode()
+    stored = contents.put_sync([_tar({"MLmodel": description, "model.pkl": b"x"})])
+    found = describe(contents, unpack(contents, stored.digest, "folder", "model"))
+    assert found.signature == {"inputs": kept, "outputs": None, "params": None}

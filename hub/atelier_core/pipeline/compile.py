@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from atelier_core import json_values
 from atelier_core.dataset import Resolver
 from atelier_core.image import Image
 from atelier_core.pipeline import graph
@@ -134,6 +135,10 @@ class _Compilation:
                 message = f"The parameter {name!r} has more than {MAX_TEXT} characters."
                 self.problems.append(Problem("", f"parameters.{name}", message, "Put long texts into a file."))
                 values[name] = ""
+        place, what = _unstorable(values)
+        if what:
+            message = f"The run-time parameter {place!r} is not right: {what}."
+            self.problems.append(Problem("", f"parameters.{place}", message, "Correct the value."))
         self.values = values
         context = self.context
         known = {
@@ -196,12 +201,27 @@ class _Compilation:
         if fields is None or len(self.problems) > before or any(one.node == node.id for one in self.problems):
             return None
         try:
-            return StepPlan.model_validate(fields)
+            step = StepPlan.model_validate(fields)
         except ValidationError as error:
             why = error.errors(include_url=False)[0]
-            message = f"{node.name!r}: {'.'.join(map(str, why['loc']))} is not right: {why['msg']}."
-            self.problems.append(Problem(node.id, ".".join(map(str, why["loc"])), message, "Correct the field."))
-            return None
+            place, what = ".".join(map(str, why["loc"])), why["msg"]
+        else:
+            place, what = _unstorable(fields)
+            if not what:
+                return step
+        message = f"{node.name!r}: {place} is not right: {what}."
+        self.problems.append(Problem(node.id, place, message, "Correct the field."))
+        return None
+
+
+def _unstorable(fields: Mapping[str, Any]) -> tuple[str, str]:
+    """The first field that would not come back from the database as it was filled in, and why; else empty texts."""
+    for name, value in fields.items():
+        try:
+            json_values.check(value)
+        except ValueError as error:
+            return name, str(error)
+    return "", ""
 
 
 def _ancestors(parents: Mapping[str, list[str]], wanted: Collection[str]) -> dict[str, list[str]]:

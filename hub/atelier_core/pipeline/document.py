@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from atelier_core import json_values
 from atelier_core.errors import Invalid
 from atelier_core.template import ResourceRequest, RetryRequest, parse_duration
 
@@ -229,17 +230,20 @@ class Document:
 
 def parse(source: Any) -> Document:
     """Read a document: its text, or what JSON made of it. Never raises: what is wrong is in `problems`."""
-    if isinstance(source, Mapping):
-        return _read(copy.deepcopy(dict(source)))
     try:
         loaded = json.loads(source) if isinstance(source, bytes | str) else source
     except (ValueError, RecursionError) as error:
         message = f"The file is not JSON: {error}."
         return Document({}, problems=[Problem("", "", message, "Restore the file, or save it again in the canvas.")])
-    if not isinstance(loaded, dict):
+    if not isinstance(loaded, Mapping):
         hint = "Choose a file that the canvas or Elyra has written."
         return Document({}, problems=[Problem("", "", "The file holds JSON, but no pipeline.", hint)])
-    return _read(loaded)
+    try:
+        json_values.check_depth(loaded)
+    except json_values.TooDeep as error:
+        hint = "Restore the file from a copy that opens."
+        return Document({}, problems=[Problem("", "", f"The file cannot be read: {error}.", hint)])
+    return _read(dict(loaded) if loaded is not source else copy.deepcopy(dict(loaded)))
 
 
 def _read(raw: dict[str, Any]) -> Document:

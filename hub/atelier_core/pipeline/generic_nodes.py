@@ -5,11 +5,14 @@ from __future__ import annotations
 import posixpath
 from typing import Any
 
+from pydantic import ValidationError
+
 from atelier_core.pipeline.datasets import datasets_in
 from atelier_core.pipeline.document import Node, input_path
 from atelier_core.pipeline.plan import CodeRef, InputPlan, OutputRef, RetryPolicy
 from atelier_core.pipeline.ports import project_path
 from atelier_core.pipeline.scope import ENV_NAME, Scope, check_input_name, check_path, output_of, unwrap
+from atelier_core.template import ResourceRequest
 from atelier_core.workload import Resources
 
 GENERIC_RESOURCES = Resources(cpu=0.5, memory=1024**3)
@@ -154,4 +157,10 @@ def _elyra_resources(scope: Scope, node: Node) -> Resources:
     if any(value <= 0 for value in found.values() if not isinstance(value, str)):
         scope.problem(node, "resources", "its resources must be more than nothing.", "Write positive numbers.")
         return GENERIC_RESOURCES
-    return GENERIC_RESOURCES.model_copy(update=found)
+    try:
+        return ResourceRequest.model_validate(found).over(GENERIC_RESOURCES)
+    except ValidationError as error:
+        why = error.errors(include_url=False)[0]
+        message = f"its resources are not right: {why['loc'][0]}: {why['msg']}."
+        scope.problem(node, "resources", message, "Write numbers that a machine may have.")
+        return GENERIC_RESOURCES

@@ -7,9 +7,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from atelier_core.states import Cause
-from atelier_core.workload import Port, Resources, Topology
+from atelier_core.workload import Port, Resources, Seconds, Topology
 
 PLAN_VERSION: Literal[1] = 1
+MAX_BACKOFF = 1000.0
 
 
 class _Frozen(BaseModel):
@@ -50,8 +51,8 @@ class RetryPolicy(_Frozen):
 
     limit: int = Field(default=2, ge=0, le=20)
     causes: frozenset[Cause] = frozenset({Cause.INFRASTRUCTURE})
-    delay: float = Field(default=1.0, ge=0)
-    backoff: float = Field(default=2.0, ge=1)
+    delay: Seconds = 1.0
+    backoff: float = Field(default=2.0, ge=1, le=MAX_BACKOFF, allow_inf_nan=False)
 
 
 class CodeRef(_Frozen):
@@ -92,8 +93,8 @@ class StepPlan(_Frozen):
     topology: Topology = Topology.SINGLE
     ports: tuple[Port, ...] = ()
     light: bool = False
-    timeout: float = Field(default=0, ge=0)
-    grace: float = Field(default=10, ge=0)
+    timeout: Seconds = 0
+    grace: Seconds = 10
     retry: RetryPolicy = RetryPolicy()
     when: None = None
     foreach: None = None
@@ -107,4 +108,4 @@ class Plan(_Frozen):
     steps: tuple[StepPlan, ...]
     parameters: dict[str, Any] = Field(default_factory=dict)
     parallelism: int = Field(default=0, ge=0)
-    timeout: float = Field(default=0, ge=0)
+    timeout: Seconds = 0

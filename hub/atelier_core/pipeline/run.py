@@ -14,6 +14,7 @@ from rpds import HashTrieMap, Queue
 
 from atelier_core.pipeline.plan import Plan, StepPlan
 from atelier_core.states import FINAL, Reason, State, cause_of
+from atelier_core.workload import MAX_SECONDS
 
 # --- events: what happened; kept in the run's log ---
 
@@ -213,7 +214,8 @@ class _Turn:
         self.active += 1
         why = f"Attempt {event.number} ended with {event.reason}; trying again ({again.retries} of {policy.limit})."
         self.commands.append(MoveStep(event.step, State.QUEUED, Reason.RETRYING, why))
-        self.commands.append(StartAttempt(event.step, again.attempt, policy.delay * policy.backoff**step.retries))
+        delay = min(policy.delay * policy.backoff**step.retries, MAX_SECONDS)
+        self.commands.append(StartAttempt(event.step, again.attempt, delay))
 
     def end_step(self, event: AttemptEnded, after: StepRun) -> None:
         self.steps = self.steps.insert(event.step, after)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from datetime import UTC, datetime
 from typing import Any, ClassVar, cast
 
@@ -62,10 +63,15 @@ def table_of(kind: type[Base]) -> Table:
     return cast("Table", kind.__table__)
 
 
+def _first_version() -> int:
+    """None that an earlier row of the same name is likely to have had: who has seen that one overwrites no other."""
+    return 1 + secrets.randbelow(2**30)
+
+
 class Versioned:
     """An editable row: its version is the ETag, and the database refuses a write over a newer one."""
 
-    version: Mapped[int] = mapped_column(default=1)
+    version: Mapped[int] = mapped_column(default=_first_version)
 
 
 class Driven:

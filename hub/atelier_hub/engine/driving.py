@@ -27,7 +27,7 @@ from atelier_hub.engine.election import Turn, TurnOver
 from atelier_hub.engine.following import Follower
 from atelier_hub.engine.logs import LogArchive
 from atelier_hub.engine.looks import Looks, Sight, Surroundings
-from atelier_hub.engine.outcome import grace_of, needs_removal, own_report, seen_as, stopped
+from atelier_hub.engine.outcome import grace_of, needs_removal, own_report, seen_as, stopped, storable
 from atelier_hub.engine.owner import Owner, Ready, Touched
 from atelier_hub.engine.reports import save_report
 from atelier_hub.engine.starting import Starter
@@ -120,6 +120,7 @@ class Driving:
 
     def saw(self, seen: Observation) -> None:
         """A workload was seen by its back end, or told of itself."""
+        seen = storable(seen)
         before = self._seen.get(seen.workload)
         if before is None or not before.final:
             self._seen[seen.workload] = seen

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+from atelier_core import json_values
 from atelier_core.states import Cause, Reason, State, cause_of
 from atelier_core.workload import Observation
 from atelier_hub.engine.reports import ENGINE, Report, ReportRow
@@ -17,6 +19,23 @@ def seen_as(
 ) -> Observation:
     """The attempt in a state, as the driver itself found it."""
     return Observation(workload=attempt.id, state=state, reason=reason, message=message, exit_code=exit_code)
+
+
+def storable(seen: Observation) -> Observation:
+    """What an engine saw, with what cannot be stored replaced; a step whose values cannot be kept has failed."""
+    changes: dict[str, Any] = {"message": json_values.text(seen.message)}
+    try:
+        changes["values"] = json_values.storable(seen.values)
+    except json_values.TooDeep as error:
+        changes["values"] = {}
+        if seen.state is State.DONE:
+            changes |= {"state": State.FAILED, "reason": Reason.OUTPUT_MISSING, "message": unkept(error)}
+    return seen.model_copy(update=changes)
+
+
+def unkept(why: Exception) -> str:
+    """What is said of a step whose values cannot be kept."""
+    return f"The values in outputs.json cannot be kept: {why}."
 
 
 def stopped(attempt: Attempt) -> Observation:

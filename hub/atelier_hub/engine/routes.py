@@ -8,8 +8,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from atelier_core import json_values
 from atelier_core.errors import Conflict, NotFound, TooLarge
 from atelier_core.states import Reason, State
 from atelier_core.workload import Observation, ReplicaUsage
@@ -19,9 +20,11 @@ from atelier_hub.auth import AttemptActor, require_attempt
 from atelier_hub.context import Context, Ctx
 from atelier_hub.engine import store
 from atelier_hub.engine.driver import Driver
+from atelier_hub.engine.outcome import unkept
 from atelier_hub.engine.reports import ReportRow, claim_replica, is_over, save_report
 from atelier_hub.engine.store import ArtifactRow, Attempt
 from atelier_hub.engine.usage import Usages
+from atelier_hub.http.body import Body
 
 router = APIRouter(prefix="/attempts/{attempt}", tags=["attempts"])
 
@@ -29,38 +32,54 @@ Shim = Annotated[AttemptActor, Depends(require_attempt)]
 Replica = Annotated[str, Path(pattern=r"^[a-z][a-z0-9-]{0,60}$")]
 Name = Annotated[str, Path(min_length=1, max_length=200)]
 _MAX_PIECE = 8 * 1024**2
+MAX_MESSAGE = 10_000
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class Claim(_Body):
+class Claim(Body):
     """Which process wants to be which replica."""
 
     replica: str = Field(pattern=r"^[a-z][a-z0-9-]{0,60}$")
     uid: str = Field(min_length=1, max_length=80)
 
 
-class Started(_Body):
+class Started(Body):
     """A replica runs its command now."""
 
     replica: str = Field(pattern=r"^[a-z][a-z0-9-]{0,60}$")
     node: str = Field(default="", max_length=253)
 
 
-class Finished(_Body):
-    """How a replica ended; `outputs` maps output names to stored artifacts."""
+class Finished(BaseModel):
+    """How a replica ended; `outputs` maps output names to stored artifacts.
+
+    What cannot be stored is replaced and not refused: a refusal would lose how the replica ended.
+    """
+
+    model_config = ConfigDict(extra="forbid")
 
     replica: str = Field(pattern=r"^[a-z][a-z0-9-]{0,60}$")
     exit_code: int | None = Field(default=None, ge=-1024, le=1024)
     reason: Reason = Reason.NONE
-    message: str = Field(default="", max_length=10_000)
+    message: str = Field(default="", max_length=MAX_MESSAGE)
     values: dict[str, Any] = Field(default_factory=dict)
     outputs: dict[str, str] = Field(default_factory=dict)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _storable(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        kept = {name: value for name, value in given.items() if name != "values"}
+        if isinstance(kept.get("message"), str):
+            kept["message"] = json_values.text(kept["message"])[:MAX_MESSAGE]
+        try:
+            return kept | json_values.storable({name: given[name] for name in ("values",) if name in given})
+        except json_values.TooDeep as error:
+            failed = {"reason": Reason.OUTPUT_MISSING, "message": unkept(error)}
+            return kept if kept.get("exit_code") or kept.get("reason") else kept | failed
 
-class Using(_Body):
+
+class Using(Body):
     """What a replica uses now, `cpu` in cores and `memory` in bytes, beside what it was given."""
 
     replica: str = Field(pattern=r"^[a-z][a-z0-9-]{0,60}$")

@@ -281,6 +281,12 @@ def unclean_attempts(session: Session, backend: str | None = None) -> list[Attem
     return [_attempt(row) for row in session.execute(query)]
 
 
+def open_attempts(session: Session, subject: str) -> list[str]:
+    """The attempts of a subject that are not over."""
+    query = select(_TABLE.c.id).where(_TABLE.c.subject == subject, _TABLE.c.state.in_(OPEN))
+    return list(session.scalars(query.order_by(_TABLE.c.id)))
+
+
 def want_stop(session: Session, attempt: str, reason: Reason) -> None:
     """Ask for the attempt to be ended; the driver does it."""
     session.execute(

@@ -22,6 +22,7 @@ from atelier_hub.http.limits import BodyLimit
 log = logging.getLogger(__name__)
 VERSION = "0.1.0"
 STOP_SECONDS = 20.0
+FIRST_WAIT, LONGEST_WAIT = 0.2, 30.0
 router = APIRouter(tags=["platform"])
 
 
@@ -116,11 +117,14 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 async def _keep_running(name: str, run: Callable[[], Awaitable[None]]) -> None:
     """A background task that fails is a bug; it is logged, and the work goes on."""
-    wait = 0.2
+    wait, loop = FIRST_WAIT, asyncio.get_running_loop()
     while True:
+        since = loop.time()
         try:
             return await run()
         except Exception:
+            if loop.time() - since > LONGEST_WAIT:  # it went well for long: this is another failure
+                wait = FIRST_WAIT
             log.exception("background task %s failed; again in %.1f s", name, wait)
         await asyncio.sleep(wait)
-        wait = min(wait * 2, 30.0)
+        wait = min(wait * 2, LONGEST_WAIT)

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalErr
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
-from atelier_core import errors
+from atelier_core import errors, json_values
 from atelier_core.pipeline.document import InvalidPipeline
 
 log = logging.getLogger(__name__)
@@ -138,10 +138,10 @@ async def _on_unknown(request: Request, error: Exception) -> JSONResponse:
 async def _on_validation(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
-    where = [str(part) for part in first["loc"]]
+    where = [json_values.text(str(part)) for part in first["loc"]]
     field = ".".join(where[1:]) or where[0]
     more = len(error.errors()) - 1
-    text = f"{field}: {first['msg']}"
+    text = f"{field}: {first['msg'].removeprefix('Value error, ')}"
     if more:
         text = f"{text} (and {more} more)"
     return answer(errors.Invalid(text, hint="Correct the named field and send it again."), field=field)

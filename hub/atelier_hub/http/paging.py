@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from sqlalchemy import ColumnElement, Select, tuple_
 from sqlalchemy.orm import Session
 
+from atelier_core import json_values
 from atelier_core.errors import Invalid
 
 T = TypeVar("T")
@@ -77,13 +78,12 @@ def _decode(cursor: str, columns: Sequence[ColumnElement[Any]]) -> list[Any]:
     bad = Invalid("The cursor is not one that this list gave out.", code="bad_cursor", hint="Begin without a cursor.")
     try:
         values = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        json_values.check(values)
     except (binascii.Error, ValueError, RecursionError):
         raise bad from None
     if not isinstance(values, list) or len(values) != len(columns):
         raise bad
     for value, column in zip(values, columns, strict=True):
         if type(value) is not column.type.python_type or (isinstance(value, int) and abs(value) >= 2**63):
-            raise bad
-        if isinstance(value, str) and ("\0" in value or not value.isprintable()):
             raise bad
     return values

@@ -160,7 +160,7 @@ def test_no_service_has_limits_that_the_gateway_cannot_read(
         content=body.replace("LIMITS", limits),
         headers={"Content-Type": "application/json"},
     )
-    assert (answer.status_code, answer.json()["code"]) == (422, "bad_service")
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
 
 
 def test_a_service_without_a_valid_route_keeps_no_other_from_the_gateway(server: Server) -> None:

@@ -61,10 +61,11 @@ def test_a_folder_becomes_versions(platform: Platform, person: Member, client: C
     assert (back / "model.pkl").read_text() == "one" and (back / "data/training_sample.csv").exists()
     compared = client.models.compare(project, "digits", [1, 2])
     assert compared.metrics == ["accuracy"] and [one["number"] for one in compared.versions] == [1, 2]
-    changed = client.models.update(project, "digits", description="Numbers", version=1)
-    assert changed.description == "Numbers" and changed.version == 2
+    seen = client.models.get(project, "digits").version
+    changed = client.models.update(project, "digits", description="Numbers", version=seen)
+    assert changed.description == "Numbers" and changed.version == seen + 1
     with pytest.raises(AtelierError, match="since you read it"):
-        client.models.update(project, "digits", description="Other", version=1)
+        client.models.update(project, "digits", description="Other", version=seen)
     # The ordinary client sees the same versions with the same files.
     seen = platform.script(
         person,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from atelier_core.dataset import MAX_FILES, MAX_PREVIEW_ROWS, ManifestFile
 from atelier_hub.auth import Access, require
@@ -15,6 +15,7 @@ from atelier_hub.features.datasets import contents, preview, service, uploads
 from atelier_hub.features.datasets.preview import Preview
 from atelier_hub.features.datasets.service import Dataset, DatasetFile, Datasets, Version
 from atelier_hub.features.datasets.uploads import Upload, UploadOffset, WantedFile
+from atelier_hub.http.body import Body
 from atelier_hub.http.etag import IfMatch, set_etag
 from atelier_hub.http.paging import Page, PagingQuery
 
@@ -31,26 +32,22 @@ _SIZE = Field(ge=0, le=2**62)
 Tags = Annotated[list[Annotated[str, Field(min_length=1, max_length=50, pattern=r"^[^\s#,]+$")]], Field(max_length=50)]
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class NewDataset(_Body):
+class NewDataset(Body):
     """What a dataset is called and what it is about."""
 
     name: str = Field(min_length=1, max_length=60)
     description: str = Field(default="", max_length=10_000)
-    tags: Tags = []
+    tags: Tags = Field(default=[])
 
 
-class DatasetFields(_Body):
+class DatasetFields(Body):
     """What to change; what is left out stays."""
 
     description: str | None = Field(default=None, max_length=10_000)
     tags: Tags | None = None
 
 
-class NewFile(_Body):
+class NewFile(Body):
     """A file of a version: its place in the dataset, and its content, which was uploaded before."""
 
     path: str = Field(min_length=1, max_length=1000)
@@ -58,7 +55,7 @@ class NewFile(_Body):
     digest: str = Field(pattern=DIGEST)
 
 
-class NewVersion(_Body):
+class NewVersion(Body):
     """All files of a version, or the address of one that is kept elsewhere."""
 
     files: list[NewFile] = Field(default_factory=list, max_length=MAX_FILES)
@@ -66,14 +63,14 @@ class NewVersion(_Body):
     note: str = Field(default="", max_length=2000)
 
 
-class NewContent(_Body):
+class NewContent(Body):
     """A content to be sent."""
 
     digest: str = Field(pattern=DIGEST)
     size: int = _SIZE
 
 
-class NewUploads(_Body):
+class NewUploads(Body):
     """Contents to be sent, at most a thousand at a time."""
 
     files: list[NewContent] = Field(min_length=1, max_length=1000)

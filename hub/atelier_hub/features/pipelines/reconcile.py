@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 
 from sqlalchemy.orm import Session
 
 from atelier_core.dataset import DatasetReference
-from atelier_core.errors import NotFound
+from atelier_core.errors import Invalid, NotFound
 from atelier_core.pipeline.run import AttemptEnded, Event, RunStarted, RunState, decide, replay
 from atelier_core.states import FINAL, State
 from atelier_core.workload import Observation, WorkloadSpec
@@ -22,10 +24,17 @@ from atelier_hub.engine.tokens import AttemptTokens
 from atelier_hub.features.datasets import service as datasets
 from atelier_hub.features.pipelines.spec import AttemptContext, build_spec
 from atelier_hub.features.pipelines.store import RunHead, SnapshotRow, StepMoves, load_log, run_head, run_plan
-from atelier_hub.features.pipelines.transition import KIND, Transition
+from atelier_hub.features.pipelines.transition import KIND, Transition, give_up
 
 __all__ = ["KIND", "Runs"]
+log = logging.getLogger(__name__)
 _PENDING = "pending_run_states"
+
+
+class UnreadableRun(Invalid):
+    """The plan or the log of a run cannot be read any more."""
+
+    code = "unreadable_run"
 
 
 class Runs:
@@ -78,7 +87,11 @@ class Runs:
         run = run_head(session, run_id, lock=True)
         if run is None or run.state in FINAL:
             return Touched()
-        after, commands = decide(self._state(session, run), event)
+        try:
+            before = self._state(session, run)
+        except UnreadableRun as error:
+            return give_up(session, run, error.message)
+        after, commands = decide(before, event)
         if not commands:
             return Touched()  # it came twice, or too late
         transition = Transition(session, run, after, event, tokens=self._tokens, actor=actor, began=began)
@@ -88,8 +101,10 @@ class Runs:
 
     def recall(self, session: Session, attempt: Attempt) -> None:
         """Replay the run now, if that must be done, and not while everybody who writes waits."""
-        if attempt.subject not in self._states:
-            self._known(session, attempt)
+        run = None if attempt.subject in self._states else run_head(session, attempt.subject)
+        if run is not None and run.state not in FINAL:
+            with suppress(UnreadableRun):  # `feed` ends it
+                self._state(session, run)
 
     def lock(self, session: Session, attempt: Attempt) -> None:
         """Take the run before anything of it, as `feed` does: one order for all, so that nobody waits in a circle."""
@@ -174,7 +189,11 @@ class Runs:
         known = _pending(session).get(run.id) or self._states.get(run.id)
         if known is not None and known[0] == run.log_length:
             return known[1]
-        state = replay(run_plan(session, run.id), load_log(session, run.id))
+        try:
+            state = replay(run_plan(session, run.id), load_log(session, run.id))
+        except (ValueError, LookupError, TypeError) as error:
+            log.exception("Run %s cannot be carried on", run.id)
+            raise UnreadableRun("What is stored of this run cannot be read, so it cannot go on.") from error
         if run.id not in _pending(session):
             self._remember(run.id, run.log_length, state)
         return state

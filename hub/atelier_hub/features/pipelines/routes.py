@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 
 from atelier_core.states import State
 from atelier_hub.auth import Access, require
@@ -21,6 +22,7 @@ from atelier_hub.features.pipelines.results import ArtifactBody, AttemptBody, St
 from atelier_hub.features.pipelines.service import ProblemBody, QueuePlace, Revision, RevisionDocument, Run, Step
 from atelier_hub.features.pipelines.snapshots import DIGEST
 from atelier_hub.features.pipelines.views import ResultView, views
+from atelier_hub.http.body import Body
 from atelier_hub.http.paging import Page, PagingQuery
 from atelier_hub.streams import LIMITED
 
@@ -32,14 +34,11 @@ Writer = Annotated[Access, Depends(require("runs:write"))]
 Digest = Annotated[str, Path(pattern=DIGEST)]
 Id = Annotated[str, Path(min_length=1, max_length=64)]
 FilePath = Annotated[str, StringConstraints(pattern=r"^[^\x00]+$", max_length=1000)]
+_NO_FILE_NAME = re.compile(r'[\x00-\x1f\x7f"\\]')  # what ends a text in a header, or the header
 StepName = Annotated[str, Path(min_length=1, max_length=200)]
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class Check(_Body):
+class Check(Body):
     """A document to check before it is run; `files` are the paths in its folder."""
 
     document: Any
@@ -53,7 +52,7 @@ class Problems(BaseModel):
     problems: list[ProblemBody]
 
 
-class NewRevision(_Body):
+class NewRevision(Body):
     """A document and the snapshot of its folder."""
 
     path: str = Field(min_length=1, max_length=1000)
@@ -61,7 +60,7 @@ class NewRevision(_Body):
     snapshot: str = Field(pattern=DIGEST)
 
 
-class NewRun(_Body):
+class NewRun(Body):
     """What to run. `on` names a back end; the same `idempotency_key` twice gives the same run."""
 
     revision: str = Field(max_length=64)
@@ -239,7 +238,7 @@ def artifact_content(
     """An artifact's bytes: the file, or a tar of the folder."""
     with ctx.db.read() as session:
         found = results.get_artifact(session, project, artifact)
-    name = found.name.replace('"', "") + (".tar" if found.kind == "folder" else "")
+    name = _NO_FILE_NAME.sub("", found.name) + (".tar" if found.kind == "folder" else "")
     headers = _sandboxed() | {
         "Content-Disposition": f'attachment; filename="{name.encode("ascii", "replace").decode()}"',
         "Content-Length": str(found.size),

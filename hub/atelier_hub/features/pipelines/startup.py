@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from atelier_core.errors import Conflict
@@ -15,7 +17,7 @@ from atelier_hub.context import Context
 from atelier_hub.db import now
 from atelier_hub.engine import backends, store
 from atelier_hub.engine.driver import Driver
-from atelier_hub.engine.election import Election, Turn
+from atelier_hub.engine.election import Election, Turn, TurnOver
 from atelier_hub.engine.logs import LogArchive
 from atelier_hub.engine.reports import is_over
 from atelier_hub.engine.tokens import AttemptTokens
@@ -32,6 +34,7 @@ from atelier_hub.features.serving.reconcile import Services
 from atelier_hub.features.serving.replicas import KIND as REPLICA
 from atelier_hub.features.serving.replicas import Replicas
 
+log = logging.getLogger(__name__)
 _DEADLINE_SECONDS = 1.0
 
 
@@ -90,21 +93,36 @@ async def _drive(context: Context, turn: Turn) -> None:
 
 
 async def _watch_deadlines(context: Context, turn: Turn) -> None:
+    """What goes wrong here must not end the engine, which shares this turn."""
     while True:
-        touched = await asyncio.to_thread(_pass_deadlines, context, turn)
-        context.get(Driver).wake(touched)
+        try:
+            touched = await asyncio.to_thread(_pass_deadlines, context, turn)
+            context.get(Driver).wake(touched)
+        except TurnOver:
+            return  # whoever drives now looks at them
+        except Exception:
+            log.exception("The limits of runs could not be looked at")
         await asyncio.sleep(_DEADLINE_SECONDS)
 
 
 def _pass_deadlines(context: Context, turn: Turn) -> list[str]:
     with context.db.read() as session:
         overdue = overdue_runs(session, now())
-    touched: list[str] = []
-    for run in overdue:
+    return [attempt for run in overdue for attempt in _pass_deadline(context, turn, run)]
+
+
+def _pass_deadline(context: Context, turn: Turn, run: str) -> Sequence[str]:
+    """One that cannot be ended keeps no other going."""
+    try:
         with context.db.write() as session:
-            touched += context.get(Runs).feed(session, run, DeadlinePassed()).attempts
+            touched = context.get(Runs).feed(session, run, DeadlinePassed())
             turn.check(session)
-    return touched
+    except (TurnOver, SQLAlchemyError):
+        raise
+    except Exception:
+        log.exception("Run %s could not be ended at its limit", run)
+        return ()
+    return touched.attempts
 
 
 def _dataset_uses(session: Session, runs: Sequence[str]) -> Uses:

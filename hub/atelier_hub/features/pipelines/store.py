@@ -287,6 +287,12 @@ def steps_of(session: Session, run: str, after: int = -1, limit: int | None = No
     return list(session.scalars(query.limit(limit) if limit else query))
 
 
+def open_steps(session: Session, run: str) -> dict[str, State]:
+    """The run's steps that are not over, and where each is."""
+    query = select(_STEPS.c.name, _STEPS.c.state).where(_STEPS.c.run == run, _STEPS.c.state.not_in(list(FINAL)))
+    return {name: State(state) for name, state in session.execute(query)}
+
+
 def count_steps(session: Session, runs: Sequence[str]) -> dict[str, dict[str, int]]:
     """How many steps of each run are in which state."""
     counts: dict[str, dict[str, int]] = {run: {} for run in runs}

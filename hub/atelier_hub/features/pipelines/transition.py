@@ -22,16 +22,32 @@ from atelier_core.pipeline.run import (
     StartAttempt,
     StopAttempt,
 )
-from atelier_core.states import State
+from atelier_core.states import Reason, State
 from atelier_core.workload import WorkloadSpec
 from atelier_hub.engine.owner import Ready, Touched
-from atelier_hub.engine.store import Attempt, NewAttempt, draft_attempt, insert_attempts, want_stop
+from atelier_hub.engine.store import Attempt, NewAttempt, draft_attempt, insert_attempts, open_attempts, want_stop
 from atelier_hub.engine.tokens import AttemptTokens
-from atelier_hub.features.pipelines.store import RunHead, StepMoves, append_log, change_run, move_run
+from atelier_hub.features.pipelines.store import RunHead, StepMoves, append_log, change_run, move_run, open_steps
 
 KIND = "step"
 
 BuildSpec = Callable[[Session, RunHead, RunState, Attempt], WorkloadSpec]
+
+
+def give_up(session: Session, run: RunHead, message: str) -> Touched:
+    """End a run that nothing can be decided about any more: its steps fail, and what runs of it is ended."""
+    steps = open_steps(session, run.id)
+    moves = StepMoves(session, run.id, steps)
+    for step, state in steps.items():
+        waits = state is State.WAITING
+        reason = Reason.UPSTREAM_FAILED if waits else Reason.BAD_SPEC
+        moves.move(step, State.SKIPPED if waits else State.FAILED, reason, message)
+    moves.write()
+    running = open_attempts(session, run.id)
+    for attempt in running:
+        want_stop(session, attempt, Reason.CANCELLED)
+    change_run(session, run.id, move_run(session, run, State.FAILED, Reason.BAD_SPEC, message))
+    return Touched(running)
 
 
 class Transition:

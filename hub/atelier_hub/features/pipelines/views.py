@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from atelier_core import json_values
 from atelier_core.results import FILE_NAME, View, ViewKind, read
 from atelier_hub.artifacts.store import ArtifactStore
 from atelier_hub.artifacts.tars import open_tar
@@ -51,7 +52,7 @@ def views(store: ArtifactStore, digest: str) -> list[ResultView]:
         budget -= len(files.get(view.file) or b"") if view.file else 0
         too_much = f"The views together show more than {MAX_ALL // 1024**2} MB; download the artifact instead."
         shown.append(_shown(view, files) if budget >= 0 else ResultView(kind=view.kind, problem=too_much))
-    return shown + [ResultView(kind="problem", problem=problem) for problem in found.problems]
+    return shown + [ResultView(kind="problem", problem=json_values.text(problem)) for problem in found.problems]
 
 
 def _files(store: ArtifactStore, digest: str) -> dict[str, bytes | None]:
@@ -72,10 +73,13 @@ def _files(store: ArtifactStore, digest: str) -> dict[str, bytes | None]:
 
 
 def _shown(view: View, files: dict[str, bytes | None]) -> ResultView:
+    title = json_values.text(view.title)
     try:
-        return ResultView(kind=view.kind, title=view.title, data=_data(view, files))
-    except (ValueError, csv.Error) as error:
-        return ResultView(kind=view.kind, title=view.title, problem=f"{view.file}: {error}.")
+        data = json_values.storable(_data(view, files))
+        return ResultView(kind=view.kind, title=title, data=data)
+    except (ValueError, RecursionError, csv.Error) as error:
+        place = f"{view.file}: " if view.file else ""
+        return ResultView(kind=view.kind, title=title, problem=json_values.text(f"{place}{error}."))
 
 
 def _data(view: View, files: dict[str, bytes | None]) -> Any:

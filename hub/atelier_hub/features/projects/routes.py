@@ -6,7 +6,7 @@ import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Response
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from atelier_core.errors import Forbidden, Invalid
 from atelier_hub.auth import Access, Role, require
@@ -14,6 +14,7 @@ from atelier_hub.context import Context, Ctx
 from atelier_hub.features.projects import service
 from atelier_hub.features.projects.leftovers import Leftovers
 from atelier_hub.features.projects.service import Member, MemberKind, Project, SecretName, Who
+from atelier_hub.http.body import Body
 from atelier_hub.http.etag import IfMatch, set_etag
 from atelier_hub.http.paging import Page, PagingQuery
 
@@ -26,11 +27,7 @@ SecretPath = Annotated[str, Path(pattern=_NAMED)]
 _SETTINGS_LIMIT = 64 * 1024
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class ProjectFields(_Body):
+class ProjectFields(Body):
     """What may be changed of a project; what is left out stays."""
 
     description: str = Field(default="", max_length=4000)
@@ -51,7 +48,7 @@ class NewProject(ProjectFields):
     name: str
 
 
-class NewMember(_Body):
+class NewMember(Body):
     """A member to add."""
 
     kind: MemberKind = "user"
@@ -66,20 +63,20 @@ class NewMember(_Body):
         return value
 
 
-class MemberRole(_Body):
+class MemberRole(Body):
     """Another role."""
 
     role: Role
 
 
-class NewSecret(_Body):
+class NewSecret(Body):
     """A secret to keep."""
 
     name: str = Field(pattern=_NAMED)
     value: str = Field(max_length=65536, repr=False)
 
 
-class SecretValue(_Body):
+class SecretValue(Body):
     """Another value."""
 
     value: str = Field(max_length=65536, repr=False)

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from atelier_core import json_values
 from atelier_core.dataset import ManifestFile, check_manifest, manifest_digest
 from atelier_core.errors import Invalid
 from atelier_hub.artifacts.store import CHUNK, ArtifactStore
@@ -115,7 +116,7 @@ def _read_description(text: str) -> tuple[list[str], dict[str, Any]]:
 def _columns(given: Any) -> Any:
     """A side of a signature, which MLflow writes as a JSON text; anything else may be larger than it looks."""
     try:
-        found = json.loads(given, parse_constant=lambda constant: None) if isinstance(given, str) else None
+        found = json_values.storable(json.loads(given)) if isinstance(given, str) else None
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, list) else None

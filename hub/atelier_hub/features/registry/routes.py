@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import BaseModel, Field, FiniteFloat
 
 from atelier_core.dataset import MAX_FILES
 from atelier_core.registry import workspace_name
@@ -20,6 +20,7 @@ from atelier_hub.features.registry.bodies import Comparison, Model, ModelFile, M
 from atelier_hub.features.registry.mirror import Mirror
 from atelier_hub.features.registry.operations import Operations
 from atelier_hub.features.registry.registering import Registrar
+from atelier_hub.http.body import Body
 from atelier_hub.http.etag import IfMatch, set_etag
 from atelier_hub.http.paging import Page, PagingQuery
 
@@ -40,17 +41,13 @@ _TEXT = r"^[^\x00]*$"
 DIGEST = r"^sha256:[0-9a-f]{64}$"
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class ModelFields(_Body):
+class ModelFields(Body):
     """What to change."""
 
     description: str = Field(max_length=10_000, pattern=_TEXT)
 
 
-class FromRun(_Body):
+class FromRun(Body):
     """An output of a step."""
 
     run: str = Field(min_length=1, max_length=20, pattern=r"^[a-z0-9-]+$")
@@ -58,7 +55,7 @@ class FromRun(_Body):
     output: str = Field(default="model", min_length=1, max_length=200, pattern=_TEXT)
 
 
-class UploadedFile(_Body):
+class UploadedFile(Body):
     """A file of a model folder, whose content was uploaded before (POST …/uploads)."""
 
     path: str = Field(min_length=1, max_length=1000)
@@ -66,7 +63,7 @@ class UploadedFile(_Body):
     digest: str = Field(pattern=DIGEST)
 
 
-class NewModelVersion(_Body):
+class NewModelVersion(Body):
     """Where the version comes from: a run's step, or uploaded files."""
 
     source: FromRun | None = None
@@ -75,7 +72,7 @@ class NewModelVersion(_Body):
     metrics: dict[str, FiniteFloat] = Field(default_factory=dict)
 
 
-class FromAttempt(_Body):
+class FromAttempt(Body):
     """An input of the running step, which is an output of an earlier one."""
 
     name: str = Field(min_length=1, max_length=255)
@@ -83,13 +80,13 @@ class FromAttempt(_Body):
     note: str = Field(default="", max_length=2000, pattern=_TEXT)
 
 
-class AliasTarget(_Body):
+class AliasTarget(Body):
     """Which version an alias is to mean."""
 
     version: int = Field(ge=1, le=999_999_999)
 
 
-class NewApproval(_Body):
+class NewApproval(Body):
     """Why the version is good enough."""
 
     note: str = Field(default="", max_length=2000, pattern=_TEXT)

@@ -13,9 +13,10 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select, update
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from atelier_core.errors import BackendUnavailable, Invalid
+from atelier_core.errors import AtelierError, BackendUnavailable, Invalid
 from atelier_core.states import FINAL, State
 from atelier_hub.clients.mlflow import REFUSED, Account, MlflowClient
 from atelier_hub.db import Database
@@ -86,6 +87,7 @@ class Tracker:
         self._db = db
         self._client = client
         self._accounts = accounts
+        self._failed: set[str] = set()  # said once
 
     async def run(self, look: Look, check: Callable[[Session], None]) -> None:
         """Go on until cancelled. `check(session)` raises when another process drives; nothing else ends this."""
@@ -105,7 +107,7 @@ class Tracker:
         told, after = 0, ""
         while rows := self._waiting(after):
             for row in rows:
-                told += self._tell(row, look, check)
+                told += self._tell_safely(row, look, check)
             after = rows[-1].run
         return told
 
@@ -113,6 +115,18 @@ class Tracker:
         query = select(TrackedRunRow).where(TrackedRunRow.over.is_(False), TrackedRunRow.run > after)
         with self._db.read() as session:
             return list(session.scalars(query.order_by(TrackedRunRow.run).limit(_TOGETHER)))
+
+    def _tell_safely(self, row: TrackedRunRow, look: Look, check: Callable[[Session], None]) -> bool:
+        """One that cannot be told of keeps no other waiting."""
+        try:
+            return self._tell(row, look, check)
+        except (AtelierError, SQLAlchemyError):
+            raise  # MLflow or the database is away, or another process drives
+        except Exception:
+            if row.run not in self._failed:
+                log.exception("MLflow cannot be told of the run %s", row.run)
+            self._failed.add(row.run)
+            return False
 
     def _tell(self, row: TrackedRunRow, look: Look, check: Callable[[Session], None]) -> bool:
         run = look(row.run, row.told)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path
-from pydantic import BaseModel, ConfigDict
 from sqlalchemy.orm import Session
 
 from atelier_core.errors import Forbidden, NotFound
@@ -20,6 +19,7 @@ from atelier_hub.features.serving.replicas import Replicas
 from atelier_hub.features.serving.service import NewDeployment, Parts
 from atelier_hub.features.serving.sources import ServingOffer
 from atelier_hub.features.serving.views import Service
+from atelier_hub.http.body import Body
 
 router = APIRouter(prefix="/attempts/{attempt}/services", tags=["services"])
 WRITE = "services:write"
@@ -37,10 +37,8 @@ class StepOwners:
     find: Callable[[Session, str], str] = _nobody
 
 
-class StepDeployment(BaseModel):
+class StepDeployment(Body):
     """A definition to deploy; a step that does it twice has done it once."""
-
-    model_config = ConfigDict(extra="forbid")
 
     definition: dict[str, Any]
 

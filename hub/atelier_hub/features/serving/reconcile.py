@@ -33,7 +33,6 @@ from atelier_hub.engine.transactions import Transactions
 from atelier_hub.engine.usage import Usages
 from atelier_hub.features.serving import figures, store, traffic
 from atelier_hub.features.serving.figures import Scaler
-from atelier_hub.features.serving.plan import ServingPlan
 from atelier_hub.features.serving.probing import Asked, Prober
 from atelier_hub.features.serving.replicas import Replicas
 from atelier_hub.features.serving.transition import Transition
@@ -271,16 +270,16 @@ class Rounds:
 def _numbered(session: Session, known: int) -> tuple[traffic.Routes, int]:
     """The routes as they stand, and their number if they have one."""
     rows = store.open_services(session)
-    views = store.views(session, rows)
-    routes = traffic.build(session, {f"{row.project}/{row.name}": views[row.id] for row in rows})
+    views = store.readable_views(session, rows)
+    routes = traffic.build(session, {f"{row.project}/{row.name}": views[row.id] for row in rows if row.id in views})
     return routes, traffic.is_numbered(session, routes, known)
 
 
 def _look(session: Session) -> list[Found]:
     """Every service for which there may be something to do."""
     rows = store.open_services(session)
-    views = store.views(session, rows)
-    return [_find(session, row, views[row.id]) for row in rows]
+    views = store.readable_views(session, rows)
+    return [_find(session, row, views[row.id]) for row in rows if row.id in views]
 
 
 def _find(session: Session, row: store.ServiceRow, view: ServiceView) -> Found:
@@ -302,4 +301,4 @@ def _find(session: Session, row: store.ServiceRow, view: ServiceView) -> Found:
 
 def _health(session: Session, service: str, number: int) -> str:
     revision = store.get_revision(session, service, number)
-    return ServingPlan.model_validate(revision.plan).health if revision is not None else ""
+    return str(revision.plan.get("health", "")) if revision is not None else ""

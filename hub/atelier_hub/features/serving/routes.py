@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, Field
 
 from atelier_core.errors import NotFound
 from atelier_core.routing import Key
@@ -26,6 +26,7 @@ from atelier_hub.features.serving.reconcile import Services
 from atelier_hub.features.serving.service import NewDeployment
 from atelier_hub.features.serving.usage import ReplicaUse
 from atelier_hub.features.serving.views import Replica, Revision, Service, Stats
+from atelier_hub.http.body import Body
 from atelier_hub.http.etag import IfMatch, set_etag
 from atelier_hub.http.paging import Page, PagingQuery
 from atelier_hub.streams import LIMITED
@@ -38,18 +39,14 @@ Name = Annotated[str, Path(alias="service", min_length=1, max_length=40)]
 Id = Annotated[str, Path(min_length=1, max_length=63)]
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class Deployment(_Body):
+class Deployment(Body):
     """A definition to deploy. The same `idempotency_key` twice is one deployment."""
 
     definition: dict[str, Any]
     idempotency_key: str | None = Field(default=None, min_length=1, max_length=200)
 
 
-class Shares(_Body):
+class Shares(Body):
     """Which revision gets how many percent of the traffic; those that are not named get none."""
 
     shares: dict[Annotated[int, Field(ge=1, le=2**31 - 1)], Annotated[float, Field(ge=0, le=100)]] = Field(
@@ -57,20 +54,20 @@ class Shares(_Body):
     )
 
 
-class Way(_Body):
+class Way(Body):
     """The revision to go back to; without one away from a trial, or to the revision before."""
 
     revision: int | None = Field(default=None, ge=1, le=2**31 - 1)
 
 
-class Scaling(_Body):
+class Scaling(Body):
     """The least and the most replicas."""
 
     minimum: int = Field(ge=0, le=100)
     maximum: int = Field(ge=1, le=100)
 
 
-class NewKey(_Body):
+class NewKey(Body):
     """A key to make; no `services` means all of the project, no time that it does not expire."""
 
     name: str = Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f]+$")
@@ -78,7 +75,7 @@ class NewKey(_Body):
     expires_at: AwareDatetime | None = None
 
 
-class Sleeper(_Body):
+class Sleeper(Body):
     """A service that a request waits for, as `project/name`."""
 
     service: str = Field(min_length=3, max_length=300, pattern=r"^[^/\x00]+/[^/\x00]+$")

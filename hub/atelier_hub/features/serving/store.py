@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
+from pydantic import ValidationError
 from sqlalchemy import BigInteger, ForeignKey, ForeignKeyConstraint, Index, String, Text, delete, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -15,6 +17,7 @@ from atelier_core.states import FINAL, Reason, State
 from atelier_hub.db import Base, Driven, Versioned, now, table_of
 from atelier_hub.engine.store import AttemptRow
 
+log = logging.getLogger(__name__)
 KIND = "replica"
 KEPT_SECONDS = 3600
 BUCKET_SECONDS = 10
@@ -212,6 +215,17 @@ def views(session: Session, rows: Sequence[ServiceRow]) -> dict[str, ServiceView
         )
         for row in rows
     }
+
+
+def readable_views(session: Session, rows: Sequence[ServiceRow]) -> dict[str, ServiceView]:
+    """`views` of those that can be read; one that cannot keeps no other from being looked after."""
+    try:
+        return views(session, rows)
+    except ValidationError as error:
+        if len(rows) == 1:
+            log.error("Service %s/%s cannot be read: %s", rows[0].project, rows[0].name, error)
+            return {}
+    return {id: view for row in rows for id, view in readable_views(session, [row]).items()}
 
 
 def _replica(replica: ReplicaRow, attempt: Any) -> ReplicaView:
