@@ -7,6 +7,9 @@ import json
 import os
 import sqlite3
 import tarfile
+import time
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -54,6 +57,7 @@ def test_restored_platform_has_the_same_people_projects_and_files(
         run = submit(ada, "kept", tmp_path / "code", document)
         assert wait_for(ada, "kept", run).state == "done"
         log, content = left_by(ada, run, tmp_path / "before")
+    until(lambda: not uncleaned(installation))  # the log of a step is with the step until then, a second or two
     assert b"said" in log and content.startswith(b"SQLite format 3")
     file = tmp_path / "backup.tar"
     written = installation.json("backup", str(file))
@@ -76,6 +80,19 @@ def test_restored_platform_has_the_same_people_projects_and_files(
     with db.read() as session:
         assert reveal(session, Keyring(spare.layout.control_plane / "secret.key"), "kept", "KEY") == "hush"
     db.close()
+
+
+def until(condition: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def uncleaned(installation: Installation) -> int:
+    """Attempts of which something is left beside what is stored."""
+    with closing(sqlite3.connect(installation.layout.control_plane / "atelier.sqlite")) as db:
+        return int(db.execute("SELECT count(*) FROM attempts WHERE NOT cleaned").fetchone()[0])
 
 
 def left_by(client: Client, run: str, file: Path) -> tuple[bytes, bytes]:
