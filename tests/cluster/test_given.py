@@ -11,6 +11,7 @@ import pytest
 
 from tests.harness.cluster.fixtures import Cluster
 
+pytestmark = pytest.mark.cluster  # as what it is about
 ROOT = Path(__file__).parents[2]
 TEST = "tests/contract/test_lifecycle.py::test_runs_to_its_end[kubernetes]"
 
@@ -22,7 +23,6 @@ def suite(**settings: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(words, cwd=ROOT, env=env, capture_output=True, text=True, timeout=300, check=False)
 
 
-@pytest.mark.cluster
 def test_a_cluster_that_is_named_is_used(cluster: Cluster) -> None:
     named = {
         "ATELIER_TEST_KUBECONFIG": str(cluster.kubeconfig),

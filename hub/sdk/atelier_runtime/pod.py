@@ -108,6 +108,7 @@ def _run_once(spec: ShimSpec, root: str) -> int:
 
 def sidecar(spec_path: str, root: str) -> int:
     """Ship logs while the command runs, then store outputs and report."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # it must not end what has hardly begun
     from atelier_runtime.sidecar import Sidecar
 
     return Sidecar(_load(spec_path, root), _shared(root)).run()

@@ -41,6 +41,7 @@ class Sidecar:
         report: the container's own status says why.
         """
         signal.signal(signal.SIGTERM, self._stop)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         try:
             if files.read_json(os.path.join(self._shared, "stored.json")) is None:
                 ended = self._follow()
