@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.cluster import images
 from tests.harness.cluster.fixtures import Cluster
+from tests.harness.cluster.runtime import publish_runtime
 
 pytestmark = pytest.mark.cluster  # as what it is about
 ROOT = Path(__file__).parents[2]
@@ -24,10 +26,12 @@ def suite(**settings: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_cluster_that_is_named_is_used(cluster: Cluster) -> None:
+    cluster.publish(images.base())  # as whoever has the cluster did
     named = {
         "ATELIER_TEST_KUBECONFIG": str(cluster.kubeconfig),
         "ATELIER_TEST_ADVERTISE_HOST": cluster.advertise_host or "",
         "ATELIER_TEST_REGISTRY": cluster.registry or "",
+        "ATELIER_TEST_RUNTIME_IMAGE": publish_runtime(cluster),
     }
     done = suite(**named)
     assert done.returncode == 0, done.stdout + done.stderr
