@@ -9,8 +9,13 @@ from contextlib import contextmanager
 
 import httpx
 import psutil
+import pytest
 
-from tests.e2e.conftest import Person
+from tests.e2e.conftest import NewPerson, Person
+from tests.e2e.documents import document, template
+from tests.harness.cluster import images
+from tests.harness.cluster.fixtures import Cluster
+from tests.harness.control_plane import ControlPlane, submit
 
 LINES = 1_048_576
 LINE = 100  # bytes
@@ -37,6 +42,15 @@ CHECK = """\
 import hashlib, os
 with open(os.path.join(os.environ["ATELIER_INPUTS"], "big"), "rb") as file:
     print(hashlib.file_digest(file, "sha256").hexdigest())
+"""
+
+# In an image without Python and without our packages; whoever runs it.
+POOR_MAKE = """\
+id -u
+command -v python3 || echo no Python
+dd if=/dev/zero of=$ATELIER_OUTPUTS/data bs=1M count=1023
+dd if=/dev/urandom of=$ATELIER_OUTPUTS/data bs=1M count=1 seek=1023
+sha256sum < $ATELIER_OUTPUTS/data
 """
 
 
@@ -109,6 +123,31 @@ def test_an_output_of_a_gigabyte_passes_in_constant_memory(anna: Person) -> None
         artifact = anna.artifact(run, "make", "big")
         assert (artifact.size, artifact.digest) == (1024**3, f"sha256:{written}")
         assert _digest_of(anna, artifact.id) == written
+    assert memory.growth < GROWTH, f"{memory.growth / 1e6:.0f} MB"
+
+
+@pytest.mark.cluster
+def test_a_gigabyte_of_an_image_without_python_passes_through_pods(
+    new_person: NewPerson, cluster_plane: ControlPlane, cluster: Cluster
+) -> None:
+    person = new_person(cluster_plane, "cluster")
+    image = cluster.publish(images.busybox())
+    make = template("make", "custom-image", image=image, command=POOR_MAKE)
+    check = template(
+        "check",
+        "custom-image",
+        image=image,
+        command="sha256sum < $ATELIER_INPUTS/data",
+        inputs={"data": ("make", "data")},
+    )
+    with Memory.of(person) as memory:
+        run = submit(person.client, person.name, person.folder({}), document(make, check), on="cluster")
+        assert person.wait(run, 240).state == "done", person.steps(run)
+    user, python, digest = [line.split()[0] for line in person.log(run, "make").splitlines() if "records" not in line]
+    assert (int(user) >= 1_000_000_000, python) == (True, "no")
+    assert person.log(run, "check").split()[0] == digest
+    artifact = person.artifact(run, "make", "data")
+    assert (artifact.size, artifact.digest) == (1024**3, f"sha256:{digest}")
     assert memory.growth < GROWTH, f"{memory.growth / 1e6:.0f} MB"
 
 

@@ -21,7 +21,6 @@ from tests.harness.attempt_api import AttemptApi
 pytestmark = pytest.mark.cluster
 
 SHELL = ("/bin/sh", "-c")
-MIB = 1024**2
 
 
 async def final(backend: KubernetesBackend, workload: str, seconds: float = 90) -> Observation:
@@ -93,23 +92,15 @@ async def test_the_outer_time_limit(rig: Rig) -> None:
     assert (seen.state, seen.reason) == (State.FAILED, Reason.DEADLINE_EXCEEDED)
 
 
-async def test_a_poor_image_an_unknown_user_and_a_gigabyte(rig: Rig) -> None:
+async def test_a_poor_image_and_an_unknown_user(rig: Rig) -> None:
     backend = await rig.open()
-    write = "dd if=/dev/zero of=$ATELIER_OUTPUTS/big bs=1M count=1024; echo -n end >> $ATELIER_OUTPUTS/big"
-    command = f"id -u; env | grep -c PYTHON; {write}"
-    # Where cgroups are of version 1, what waits for a slow disk counts as the step's own memory: not the least amount.
-    role = {"resources": Resources(cpu=0.05, memory=256 * MIB)}
-    spec = rig.spec(*SHELL, command, uid=765432, outputs=(Output(name="big", type="dataset"),), role=role)
+    command = "id -u; env | grep -c PYTHON; echo -n made > $ATELIER_OUTPUTS/small"
+    spec = rig.spec(*SHELL, command, uid=765432, outputs=(Output(name="small", type="dataset"),))
     handle = await rig.start(backend, spec)
-    seen = await final(backend, spec.id, 180)
+    seen = await final(backend, spec.id)
     assert seen.state is State.DONE, seen
     assert (await text(backend.logs(handle, "main-0", False))).split("\n")[:2] == ["765432", "0"]
-    stored = rig.server.attempts[spec.id].outputs["big"]
-    assert stored.size == 1024 * MIB + 3
-    with stored.path.open("rb") as file:
-        file.seek(-4, 2)
-        assert file.read() == b"\0end"
-    stored.path.unlink()
+    assert rig.server.attempts[spec.id].outputs["small"].path.read_bytes() == b"made"
 
 
 async def test_result_files_at_the_root_work(rig: Rig) -> None:
