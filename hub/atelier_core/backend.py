@@ -19,7 +19,6 @@ class Capability(StrEnum):
     ENDPOINTS = "endpoints"
     EXEC = "exec"
     CAPACITY = "capacity"
-    ROLLOUT = "rollout"
     USAGE = "usage"
 
 
@@ -48,7 +47,6 @@ class Backend(ABC):
             Endpoints: Capability.ENDPOINTS,
             Exec: Capability.EXEC,
             Capacity: Capability.CAPACITY,
-            Rollout: Capability.ROLLOUT,
             Usage: Capability.USAGE,
         }
         cls.capabilities = frozenset(capability for mixin, capability in mixins.items() if issubclass(cls, mixin))
@@ -123,14 +121,6 @@ class Capacity(ABC):
     @abstractmethod
     async def capacity(self) -> dict[str, dict[str, float]]:
         """`{resource: {"total": …, "free": …}}`; cpu in cores, memory in bytes, accelerators by resource name."""
-
-
-class Rollout(ABC):
-    """Replacing a service without a gap."""
-
-    @abstractmethod
-    async def rollout(self, handle: Handle, spec: WorkloadSpec) -> Handle:
-        """Bring up `spec` beside the running service, then drop the old one."""
 
 
 class Usage(ABC):
