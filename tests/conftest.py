@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from httpx._transports import default as httpx_transport
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 from tests.harness.cluster.fixtures import cluster
 from tests.harness.hub import TestHub
@@ -44,10 +45,26 @@ _BY_FILE = ("contract", "atelier_spawner/kubernetes")
 
 
 class ByFolder(LoadScopeScheduling):
-    """Tests of one folder share servers, so they stay in one process."""
+    """Tests of one folder share servers, so they stay in one process. Those processes that are spare begin once only
+    quick folders are left: these keep no core busy, while what runs before keeps all of them busy."""
 
     def _split_scope(self, nodeid: str) -> str:
         return place(nodeid)
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        if not self._waits(node):
+            super()._assign_work_unit(node)
+
+    def _reschedule(self, node: WorkerController) -> None:
+        super()._reschedule(node)
+        for each in filter(self._is_spare, self.nodes):
+            super()._reschedule(each)
+
+    def _is_spare(self, node: WorkerController) -> bool:
+        return int(node.gateway.id.removeprefix("gw")) >= self.numnodes - self.config.getoption("--spare")
+
+    def _waits(self, node: WorkerController) -> bool:
+        return self._is_spare(node) and next(iter(self.workqueue)) in _LONGEST
 
 
 def place(nodeid: str) -> str:
@@ -66,6 +83,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFolder:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--spare", type=int, default=0, help="how many processes begin when only quick folders are left")
     parser.addoption("--kills", type=int, default=8, help="how often the fault campaigns strike")
 
 
