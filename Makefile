@@ -94,7 +94,7 @@ lint: $(READY) ## ruff and mypy (import contracts are in tests/test_architecture
 
 test: lint ## everything that needs neither root nor a cluster
 	@$(BIN)/python -m tests.harness.apt
-	$(PYTEST) -n $(PROCESSES) $(BY_FOLDER) -m "not cluster and not root and not heavy"
+	$(PYTEST) -n $$(($(PROCESSES) + 1)) --spare 1 $(BY_FOLDER) -m "not cluster and not root and not heavy"
 
 test-cluster: test-alone test-together ## as root: start a Kubernetes and run what needs it, and what needs root
 

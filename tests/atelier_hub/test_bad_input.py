@@ -151,13 +151,19 @@ def _broken_run(server: Server, existing: Existing, folder: Path, changes: str) 
         run = submit(client, project, folder, pipeline(steps))
     with server.context.db.write() as session:
         session.execute(text(f"UPDATE runs SET {changes} WHERE id = :run"), {"run": run})
-    server.context.get(Runs)._states.clear()  # as after a restart
     return run
+
+
+@pytest.fixture
+def forgetful(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each run is read anew, as after a restart."""
+    monkeypatch.setattr(server.context.get(Runs), "_most", 0)
 
 
 NO_NUMBER = r"""plan = replace(plan, '"cpu"\:0.5', '"cpu"\:null')"""
 
 
+@pytest.mark.usefixtures("forgetful")
 def test_a_run_that_cannot_be_read_can_be_cancelled(
     server: Server, existing: Existing, http: httpx.Client, tmp_path: Path
 ) -> None:
@@ -172,6 +178,7 @@ def test_a_run_that_cannot_be_read_can_be_cancelled(
         assert wanted.scalar_one() == "stop"
 
 
+@pytest.mark.usefixtures("forgetful")
 def test_a_run_that_cannot_be_read_stops_no_other(
     server: Server, existing: Existing, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
