@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import Locator, Page, ViewportSize
+from playwright.async_api import Locator, Page, Request, ViewportSize
 from playwright.async_api import TimeoutError as TooLate
 
 from atelier_sdk import Client
@@ -49,6 +49,10 @@ async def sign_in(page: Page, name: str, password: str = PASSWORD) -> None:
     await page.fill("#username_input", name)
     await page.fill("#password_input", password)
     await page.click("#login_submit")
+
+
+def _stores_what_is_open(request: Request) -> bool:
+    return request.method == "PUT" and "/api/workspaces/" in request.url
 
 
 @dataclass
@@ -92,7 +96,10 @@ class Lab:
         return True
 
     async def reload(self) -> None:
-        """As a person presses F5."""
+        """As a person presses F5, who is not quicker than Lab: it stores what is open half a second later."""
+        async with self.page.expect_request(_stores_what_is_open) as stored:
+            await self.page.evaluate("() => window.jupyterapp.shell.layoutModified.emit()")
+        await (await stored.value).response()
         await self.page.reload()
         await self.ready()
 

@@ -6,7 +6,6 @@ import asyncio
 import re
 import uuid
 
-import pytest
 from playwright.async_api import Route, WebSocketRoute, expect
 
 from tests.ui.lab import Lab
@@ -19,7 +18,6 @@ async def test_the_extension_is_there(lab: Lab) -> None:
     assert not lab.errors
 
 
-@pytest.mark.new_tab
 async def test_a_page_that_is_too_old_says_what_to_do(lab: Lab) -> None:
     """The page of a browser that kept an old one: at the wire it says that it is of another version."""
 
@@ -33,7 +31,6 @@ async def test_a_page_that_is_too_old_says_what_to_do(lab: Lab) -> None:
     await expect(notice).to_contain_text("Reload the page")
 
 
-@pytest.mark.new_tab
 async def test_what_happens_before_the_feeds_first_word_is_shown(lab: Lab) -> None:
     """Events count from that word on, and panels may have asked before it."""
     missed_it = asyncio.Event()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import uuid
 
-import pytest
 from playwright.async_api import Locator, expect
 
 from tests.harness.control_plane import wait_for
@@ -180,7 +179,6 @@ async def test_a_run_is_cancelled_on_the_canvas(lab: Lab) -> None:
     assert wait_for(lab.client, "ada", str(await bar.get_attribute("data-run")), 30).state == "stopped"
 
 
-@pytest.mark.new_tab
 async def test_the_settings_do_what_they_say(lab: Lab) -> None:
     wanted = {"overview": "always", "below": "problems", "checkWhileEditing": False, "saveBeforeRun": "ask"}
     await lab.page.evaluate(SAVE, [SETTINGS, json.dumps(wanted)])
