@@ -56,3 +56,4 @@ async def test_what_happens_before_the_feeds_first_word_is_shown(lab: Lab) -> No
     missed = lab.client.datasets.create("ada", f"d-{uuid.uuid4().hex[:8]}").name
     missed_it.set()
     await expect(panel.get_by_text(missed)).to_be_visible()
+    await lab.page.close()  # what it says later goes nowhere
