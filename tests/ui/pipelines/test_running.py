@@ -11,7 +11,7 @@ from playwright.async_api import expect
 
 from tests.harness.control_plane import pipeline
 from tests.ui.lab import Lab
-from tests.ui.pipelines.canvas import Canvas, open_demo
+from tests.ui.pipelines.canvas import Canvas, open_chain, open_demo
 
 SCRIPT = "print('the answer is', 6 * 7)\n"
 
@@ -80,18 +80,18 @@ async def test_a_script_runs_as_a_job(lab: Lab, tmp_path: Path) -> None:
 
 
 async def test_a_run_is_seen_as_it_was(lab: Lab) -> None:
-    canvas = await open_demo(lab)
+    canvas = await open_chain(lab, first=SCRIPT, second=SCRIPT, third=SCRIPT)
     run = await canvas.run()
     document = lab.read(canvas.path)
     document["pipelines"][0]["nodes"].pop()
     lab.write(canvas.path, json.dumps(document))
     await lab.run("atelier:open-revision", {"project": "ada", "run": run})
     shown = lab.page.locator(".lm-Widget:not(.lm-mod-hidden) > .at-PipelineContent").last
-    await expect(shown.locator(".at-Step")).to_have_count(8)
-    await expect(shown.locator('.at-Step[data-state="done"]')).to_have_count(8)
-    await shown.locator('.react-flow__node[aria-label="split"]').click()
+    await expect(shown.locator(".at-Step")).to_have_count(3)
+    await expect(shown.locator('.at-Step[data-state="done"]')).to_have_count(3)
+    await shown.locator('.react-flow__node[aria-label="first"]').click()
     await lab.page.keyboard.press("Delete")
-    await expect(shown.locator(".at-Step")).to_have_count(8)
+    await expect(shown.locator(".at-Step")).to_have_count(3)
 
 
 async def test_a_step_that_is_tried_again_says_so(lab: Lab) -> None:

@@ -9,7 +9,7 @@ from playwright.async_api import Locator, expect
 
 from tests.harness.control_plane import wait_for
 from tests.ui.lab import Lab
-from tests.ui.pipelines.canvas import Canvas, open_demo
+from tests.ui.pipelines.canvas import Canvas, open_chain, open_demo
 
 SETTINGS = "@atelier/lab:pipelines"
 SAVE = "([id, raw]) => window.jupyterapp.serviceManager.settings.save(id, raw)"
@@ -206,9 +206,9 @@ async def test_the_settings_do_what_they_say(lab: Lab) -> None:
 
 
 async def test_two_files_of_one_name_have_their_own_runs(lab: Lab) -> None:
-    canvas = await open_demo(lab)
+    canvas = await open_chain(lab, first="print(1)\n")
     run = await canvas.run()
-    copy = f"canvas-{uuid.uuid4().hex[:8]}/digits.pipeline"
+    copy = f"canvas-{uuid.uuid4().hex[:8]}/chain.pipeline"
     lab.write(copy, (lab.folder / canvas.path).read_bytes())  # the same document, id included
     asked: list[str] = []
     lab.page.on("request", lambda request: asked.append(request.url) if "/runs?" in request.url else None)
