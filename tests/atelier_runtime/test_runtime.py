@@ -128,6 +128,14 @@ def test_a_file_of_its_own_is_not_waited_for(api: AttemptApi, tmp_path: Path) ->
     client.close()
 
 
+def test_a_full_disk_is_waited_for_and_then_named(api: AttemptApi) -> None:
+    api.expect("a1", inputs={"x": FOLDER / "api.py"})
+    client = Api(api.url, "a1", "token-a1", patience=0.5)
+    with pytest.raises(Unreachable, match=r"The disk of the step had no room for 0 s .*No space left"):
+        client.get("inputs/x", lambda answer: Path("/dev/full").write_bytes(answer.read()))
+    client.close()
+
+
 def test_gives_up_in_the_end() -> None:
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))

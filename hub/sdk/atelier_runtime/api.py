@@ -39,7 +39,7 @@ class AttemptOver(ApiError):
 
 
 class Unreachable(Exception):
-    """The control plane did not answer for as long as we wait."""
+    """The control plane did not answer, or the disk here had no room, for as long as we wait."""
 
 
 class OwnFault(Exception):
@@ -48,6 +48,10 @@ class OwnFault(Exception):
 
 class _Later(Exception):
     """Not now."""
+
+
+class _NoRoom(_Later):
+    """The disk on this side is full."""
 
 
 class Api:
@@ -104,9 +108,7 @@ class Api:
             except (OSError, HTTPException, _Later) as error:
                 self.close()
                 if time.monotonic() - started + wait > self._patience:
-                    raise Unreachable(
-                        f"The control plane did not answer for {self._patience:.0f} s ({error})."
-                    ) from error
+                    raise Unreachable(_why(error, self._patience)) from error
             time.sleep(wait * random.uniform(0.7, 1.3))
             wait = min(wait * 2, _LONGEST_WAIT)
 
@@ -200,7 +202,13 @@ def _pieces(body: BinaryIO | Iterable[bytes]) -> Iterator[bytes]:
 
 def _own(error: OSError) -> Exception:
     """On a full disk there may be room later."""
-    return _Later(str(error)) if error.errno in FULL else OwnFault(str(error))
+    return _NoRoom(str(error)) if error.errno in FULL else OwnFault(str(error))
+
+
+def _why(error: Exception, seconds: float) -> str:
+    if isinstance(error, _NoRoom):
+        return f"The disk of the step had no room for {seconds:.0f} s ({error}). Free some, or give it more."
+    return f"The control plane did not answer for {seconds:.0f} s ({error})."
 
 
 def _json(response: Answer) -> dict[str, Any]:
