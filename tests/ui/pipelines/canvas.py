@@ -14,6 +14,7 @@ from tests.harness.control_plane import pipeline
 from tests.ui.lab import Lab
 
 Node = dict[str, Any]
+DEMO_STEPS = 8
 
 
 class Canvas:
@@ -71,21 +72,22 @@ class Canvas:
         return str(await over.get_attribute("data-run"))
 
 
-def demo_copy(lab: Lab, folder: str = "") -> str:
-    """The demo under a name of its own, with an id of its own; returns its path."""
+def demo_copy(lab: Lab, folder: str = "", steps: int = DEMO_STEPS) -> str:
+    """The first steps of the demo under a name of its own, with an id of its own; returns its path."""
     place = folder or f"canvas-{uuid.uuid4().hex[:8]}"
     for file in DIGITS.iterdir():
         if file.suffix in {".py", ".ipynb"}:
             lab.write(f"{place}/{file.name}", file.read_bytes())
     document = json.loads((DIGITS / "digits.pipeline").read_text())
     document["id"] = str(uuid.uuid4())
+    del document["pipelines"][0]["nodes"][steps:]
     lab.write(f"{place}/digits.pipeline", json.dumps(document, indent=2) + "\n")
     return f"{place}/digits.pipeline"
 
 
-async def open_demo(lab: Lab) -> Canvas:
-    """A copy of the demo, open and wide enough to see its ports."""
-    return await _open(lab, demo_copy(lab), 8)
+async def open_demo(lab: Lab, steps: int = DEMO_STEPS) -> Canvas:
+    """A copy of the demo, or of its first steps, open and wide enough to see its ports."""
+    return await _open(lab, demo_copy(lab, steps=steps), steps)
 
 
 async def open_chain(lab: Lab, **scripts: str) -> Canvas:
