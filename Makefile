@@ -20,6 +20,7 @@ LARGE_PAGES := $(shell grep -qsE '\[(always|madvise)\]' /sys/kernel/mm/transpare
   echo PYTHONMALLOC=malloc GLIBC_TUNABLES=glibc.malloc.hugetlb=1)
 PYTEST := $(LARGE_PAGES) $(BIN)/python -m pytest $(PYTEST_ARGS)
 PROCESSES ?= 2
+SPARE := 1  # beside them: for tests that wait more than they compute
 BY_FOLDER := --dist loadscope --no-loadscope-reorder
 # It invents requests while tests are collected, in every process.
 NO_INVENTING := -p no:schemathesis
@@ -94,7 +95,7 @@ lint: $(READY) ## ruff and mypy (import contracts are in tests/test_architecture
 
 test: lint ## everything that needs neither root nor a cluster
 	@$(BIN)/python -m tests.harness.apt
-	$(PYTEST) -n $$(($(PROCESSES) + 1)) --spare 1 $(BY_FOLDER) -m "not cluster and not root and not heavy"
+	$(PYTEST) -n $$(($(PROCESSES) + $(SPARE))) --spare $(SPARE) $(BY_FOLDER) -m "not cluster and not root and not heavy"
 
 test-cluster: test-alone test-together ## as root: start a Kubernetes and run what needs it, and what needs root
 

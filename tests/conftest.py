@@ -26,34 +26,38 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as of a shell's backgro
 # To read whom the machine trusts takes 20 ms, and tests ask servers on this machine thousands of times, without TLS.
 httpx_transport.create_ssl_context = functools.cache(httpx_transport.create_ssl_context)
 
-# Begun first when several processes run the tests, so that none of them is left with a long one at the end.
-_LONGEST = (
+# Begun first when several processes run the tests, so that none of them is left with a long one at the end: what keeps
+# a processor busy, then what waits most of the time.
+_BUSY = (
     "ui",
     "atelier_cli/platform",
-    "atelier_hub/serving",
     "e2e",
-    "atelier_hub/engine",
     "atelier_hub",
-    "atelier_server",
     "atelier_templates",
+    "atelier_hub/engine",
     "faults",
     "atelier_hub/tracking",
-    "atelier_gateway",
 )
+_WAITING = ("atelier_hub/serving", "atelier_gateway", "atelier_server", "atelier_serve")
+_FIRST = (*_BUSY, *_WAITING)
 # Files there share no server that takes long to start.
 _BY_FILE = ("contract", "atelier_spawner/kubernetes")
 
 
 class ByFolder(LoadScopeScheduling):
-    """Tests of one folder share servers, so they stay in one process. Those processes that are spare begin once only
-    quick folders are left: these keep no core busy, while what runs before keeps all of them busy."""
+    """Tests of one folder share servers, so they stay in one process. Processes that are spare take what waits or is
+    quick, beside others that keep the processors busy."""
 
     def _split_scope(self, nodeid: str) -> str:
         return place(nodeid)
 
     def _assign_work_unit(self, node: WorkerController) -> None:
-        if not self._waits(node):
-            super()._assign_work_unit(node)
+        if self._is_spare(node):
+            fit = next((scope for scope in self.workqueue if scope not in _BUSY), None)
+            if fit is None:
+                return
+            self.workqueue.move_to_end(fit, last=False)
+        super()._assign_work_unit(node)
 
     def _reschedule(self, node: WorkerController) -> None:
         super()._reschedule(node)
@@ -62,9 +66,6 @@ class ByFolder(LoadScopeScheduling):
 
     def _is_spare(self, node: WorkerController) -> bool:
         return int(node.gateway.id.removeprefix("gw")) >= self.numnodes - self.config.getoption("--spare")
-
-    def _waits(self, node: WorkerController) -> bool:
-        return self._is_spare(node) and next(iter(self.workqueue)) in _LONGEST
 
 
 def place(nodeid: str) -> str:
@@ -83,17 +84,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFolder:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--spare", type=int, default=0, help="how many processes begin when only quick folders are left")
+    parser.addoption("--spare", type=int, default=0, help="how many of the processes take only what waits or is quick")
     parser.addoption("--kills", type=int, default=8, help="how often the fault campaigns strike")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest folders first. Of tests with one name only the last would run in several processes."""
+    """The long folders first. Of tests with one name only the last would run in several processes."""
     twice = [name for name, times in Counter(item.nodeid for item in items).items() if times > 1]
     if twice:
         raise pytest.UsageError(f"These tests have no name of their own: {', '.join(twice[:5])}")
     places = {item: place(item.nodeid) for item in items}
-    items.sort(key=lambda item: _LONGEST.index(places[item]) if places[item] in _LONGEST else len(_LONGEST))
+    items.sort(key=lambda item: _FIRST.index(places[item]) if places[item] in _FIRST else len(_FIRST))
 
 
 @pytest.hookimpl(wrapper=True)

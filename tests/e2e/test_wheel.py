@@ -36,6 +36,8 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if (ROOT / name).is_file():
             (source / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, source / name)
+    # The Lab extension, if `make` has not built it of the same sources before.
+    run(sys.executable, "labextensions/build_hook.py", cwd=source)
     for project in (source, source / "hub/sdk", source / "hub/serve"):
         # The build's own requirements are in this environment, at the versions of the lock file.
         run(UV, "build", "--quiet", "--no-build-isolation", "--python", sys.executable, "--out-dir", str(dist),
