@@ -20,7 +20,8 @@ LARGE_PAGES := $(shell grep -qsE '\[(always|madvise)\]' /sys/kernel/mm/transpare
   echo PYTHONMALLOC=malloc GLIBC_TUNABLES=glibc.malloc.hugetlb=1)
 PYTEST := $(LARGE_PAGES) $(BIN)/python -m pytest $(PYTEST_ARGS)
 PROCESSES ?= 2
-SPARE := 1  # beside them: for tests that wait more than they compute
+# Beside them, for tests that wait more than they compute.
+SPARE := 1
 BY_FOLDER := --dist loadscope --no-loadscope-reorder
 # It invents requests while tests are collected, in every process.
 NO_INVENTING := -p no:schemathesis
