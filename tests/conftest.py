@@ -65,7 +65,8 @@ class ByFolder(LoadScopeScheduling):
             super()._reschedule(each)
 
     def _is_spare(self, node: WorkerController) -> bool:
-        return int(node.gateway.id.removeprefix("gw")) >= self.numnodes - self.config.getoption("--spare")
+        number = int(node.gateway.id.removeprefix("gw"))  # who comes for one that died has a higher one
+        return self.numnodes - self.config.getoption("--spare") <= number < self.numnodes
 
 
 def place(nodeid: str) -> str:
