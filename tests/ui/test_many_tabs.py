@@ -16,11 +16,10 @@ from atelier_sdk import Client, credentials
 from tests.atelier_cli.platform.installation import Installation
 from tests.harness.control_plane import pipeline, submit
 from tests.ui.lab import Lab
+from tests.ui.runs.steps import lasts_until
 
 TABS, FEEDS = 5, 45
 LATEST = 2.0  # seconds from the end of the run to the word of it in a tab, on a machine that draws five of them
-# Lasts until it is let go, so that everybody is there when it ends.
-CODE = "import pathlib, time\nwhile not pathlib.Path({path!r}).exists():\n    time.sleep(0.05)\n"
 
 
 class Feed:
@@ -72,7 +71,7 @@ async def test_five_tabs_beside_forty_five_feeds_stay_live(
 ) -> None:
     go = tmp_path / "go"
     (tmp_path / "code").mkdir()
-    (tmp_path / "code" / "main.py").write_text(CODE.format(path=str(go)))
+    (tmp_path / "code" / "main.py").write_text(lasts_until(go))  # everybody is there when it ends
     run = submit(client, "ada", tmp_path / "code", pipeline({"one": {"file": "main.py"}}))
     opened = await tabs(context, platform, client, run)
     async with feeds(platform, FEEDS) as streams:

@@ -11,17 +11,14 @@ from playwright.async_api import expect
 
 from tests.ui.lab import Lab
 from tests.ui.pipelines.canvas import open_chain
+from tests.ui.runs.steps import lasts_until
 
 pytestmark = pytest.mark.usefixtures("own_tab")
 
 
-# Lasts until it is let go, so that it runs while nobody hears of it.
-HOLD = "import pathlib, time\nwhile not pathlib.Path({path!r}).exists():\n    time.sleep(0.05)\n"
-
-
 async def test_a_run_stays_live_over_a_restart_of_the_control_plane(lab: Lab, tmp_path: Path) -> None:
     go, page = tmp_path / "go", lab.page
-    await open_chain(lab, first="print(1)\n", second=HOLD.format(path=str(go)), third="print(3)\n")
+    await open_chain(lab, first="print(1)\n", second=lasts_until(go), third="print(3)\n")
     await page.locator(".at-RunButton").get_by_role("button").click()
     await page.locator(".jp-Dialog .jp-mod-accept").click()
     await expect(page.locator('.at-Step[data-state="running"]')).to_have_count(1, timeout=60_000)

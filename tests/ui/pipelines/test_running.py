@@ -12,6 +12,7 @@ from playwright.async_api import expect
 from tests.harness.control_plane import pipeline
 from tests.ui.lab import Lab
 from tests.ui.pipelines.canvas import Canvas, open_chain, open_demo
+from tests.ui.runs.steps import lasts_until
 
 SCRIPT = "print('the answer is', 6 * 7)\n"
 
@@ -113,8 +114,7 @@ async def test_a_step_that_waits_shows_its_place_in_the_queue(lab: Lab) -> None:
     """Three steps of which each needs all of the machine: one runs, and the others move up."""
     folder = f"canvas-{uuid.uuid4().hex[:8]}"
     go = lab.folder / folder / "go"
-    wait = f"import pathlib, time\nwhile not pathlib.Path({str(go)!r}).exists():\n    time.sleep(0.05)\n"
-    lab.write(f"{folder}/wait.py", wait)
+    lab.write(f"{folder}/wait.py", lasts_until(go))
     everything = {"resources": {"cpu": len(os.sched_getaffinity(0))}}
     document = pipeline({name: {"file": "wait.py", **everything} for name in ("a", "b", "c")})
     for number, node in enumerate(document["pipelines"][0]["nodes"]):

@@ -38,6 +38,11 @@ print("the very end")
 """
 
 
+def lasts_until(path: Path) -> str:
+    """A script that runs until there is such a file."""
+    return f"import pathlib, time\nwhile not pathlib.Path({str(path)!r}).exists():\n    time.sleep(0.05)\n"
+
+
 def start(client: Client, folder: Path, source: str, name: str = "shown") -> str:
     """A run of one step; returns its id."""
     folder.mkdir(parents=True, exist_ok=True)
