@@ -20,7 +20,7 @@ LARGE_PAGES := $(shell grep -qsE '\[(always|madvise)\]' /sys/kernel/mm/transpare
   echo PYTHONMALLOC=malloc GLIBC_TUNABLES=glibc.malloc.hugetlb=1)
 PYTEST := $(LARGE_PAGES) $(BIN)/python -m pytest $(PYTEST_ARGS)
 PROCESSES ?= 2
-# Beside them, for tests that wait more than they compute.
+# Beside them, for the quick folders at the end.
 SPARE := 1
 BY_FOLDER := --dist loadscope --no-loadscope-reorder
 # It invents requests while tests are collected, in every process.

@@ -28,7 +28,7 @@ httpx_transport.create_ssl_context = functools.cache(httpx_transport.create_ssl_
 
 # Begun first when several processes run the tests, so that none of them is left with a long one at the end: what keeps
 # a processor busy, then what waits most of the time.
-_BUSY = (
+_FIRST = (
     "ui",
     "atelier_cli/platform",
     "e2e",
@@ -37,27 +37,25 @@ _BUSY = (
     "atelier_hub/engine",
     "faults",
     "atelier_hub/tracking",
+    "atelier_hub/serving",
+    "atelier_gateway",
+    "atelier_server",
+    "atelier_serve",
 )
-_WAITING = ("atelier_hub/serving", "atelier_gateway", "atelier_server", "atelier_serve")
-_FIRST = (*_BUSY, *_WAITING)
 # Files there share no server that takes long to start.
 _BY_FILE = ("contract", "atelier_spawner/kubernetes")
 
 
 class ByFolder(LoadScopeScheduling):
-    """Tests of one folder share servers, so they stay in one process. Processes that are spare take what waits or is
-    quick, beside others that keep the processors busy."""
+    """Tests of one folder share servers, so they stay in one process. Processes that are spare begin once only quick
+    folders are left, which alone keep no processor busy; before that they would make all others late."""
 
     def _split_scope(self, nodeid: str) -> str:
         return place(nodeid)
 
     def _assign_work_unit(self, node: WorkerController) -> None:
-        if self._is_spare(node):
-            fit = next((scope for scope in self.workqueue if scope not in _BUSY), None)
-            if fit is None:
-                return
-            self.workqueue.move_to_end(fit, last=False)
-        super()._assign_work_unit(node)
+        if not (self._is_spare(node) and next(iter(self.workqueue)) in _FIRST):
+            super()._assign_work_unit(node)
 
     def _reschedule(self, node: WorkerController) -> None:
         super()._reschedule(node)
@@ -85,7 +83,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFolder:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--spare", type=int, default=0, help="how many of the processes take only what waits or is quick")
+    parser.addoption("--spare", type=int, default=0, help="how many processes begin when only quick folders are left")
     parser.addoption("--kills", type=int, default=8, help="how often the fault campaigns strike")
 
 
