@@ -26,21 +26,19 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as of a shell's backgro
 # To read whom the machine trusts takes 20 ms, and tests ask servers on this machine thousands of times, without TLS.
 httpx_transport.create_ssl_context = functools.cache(httpx_transport.create_ssl_context)
 
-# Begun first when several processes run the tests, so that none of them is left with a long one at the end: what keeps
-# a processor busy, then what waits most of the time.
+# Begun first when several processes run the tests, so that none of them is left with a long one at the end.
 _FIRST = (
     "ui",
     "atelier_cli/platform",
+    "atelier_hub/serving",
     "e2e",
-    "atelier_hub",
-    "atelier_templates",
     "atelier_hub/engine",
+    "atelier_hub",
+    "atelier_server",
+    "atelier_templates",
     "faults",
     "atelier_hub/tracking",
-    "atelier_hub/serving",
     "atelier_gateway",
-    "atelier_server",
-    "atelier_serve",
 )
 # Files there share no server that takes long to start.
 _BY_FILE = ("contract", "atelier_spawner/kubernetes")
