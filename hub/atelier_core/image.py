@@ -13,7 +13,8 @@ class Image(BaseModel):
     `reference` is what a cluster pulls. `lock` is a requirements file with hashes, from which the local engine makes
     the same environment; `python` is the version it needs, `other_pythons` are those that the lock fits too, for
     machines that have none of that version. Without a lock the image is for clusters only. `packages` are Debian
-    packages that the image has beside that; a laptop uses what is installed there.
+    packages that the image has beside that; a laptop uses what is installed there. `warm` are the modules that a
+    laptop's warm worker has imported before light steps fork from it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -24,6 +25,7 @@ class Image(BaseModel):
     other_pythons: tuple[str, ...] = ()
     lock: Path | None = None
     packages: tuple[str, ...] = ()
+    warm: tuple[str, ...] = ()
     description: str = ""
 
     @property

@@ -179,6 +179,14 @@ async def test_light_step_with_variables_for_the_interpreter(engine: Engine) -> 
     assert (await engine.run(spec)).state is State.DONE
 
 
+async def test_light_step_with_variables_for_the_linker(engine: Engine) -> None:
+    engine.needs("light")
+    source = "assert b'LD_LIBRARY_PATH=/nowhere' in open('/proc/self/environ', 'rb').read().split(b'\\0')"
+    assert (
+        await engine.run(engine.spec(source, light=True, role={"env": {"LD_LIBRARY_PATH": "/nowhere"}}))
+    ).state is State.DONE
+
+
 async def test_light_step_lost(engine: Engine) -> None:
     """The fork carries the attempt's marker, so that even a daemon of it is found after its shim was killed."""
     engine.needs("light")

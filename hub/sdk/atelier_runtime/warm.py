@@ -30,6 +30,8 @@ _LINE = 65536
 _CODECS = ("ascii", "idna", "latin-1", "utf-8")
 _MODULES = ("linecache", "runpy", "tokenize", "zlib")
 _HEEDED = frozenset({"PYTHONPATH", "PYTHONUNBUFFERED"})
+# Read by the interpreter, the dynamic linker and the C library when a process starts.
+_AT_START = ("GLIBC_", "LD_", "MALLOC_", "PYTHON")
 _PYTHON = re.compile(r"python(3(\.\d+)?)?")
 
 
@@ -125,10 +127,10 @@ def _runner(marker: inplace.Marker) -> shim.InPlace:
 def runs_in_place(items: list[str], environment: Mapping[str, str]) -> bool:
     """Whether a command is `python FILE …` or `python -m MODULE …` of the image's own interpreter, as it is.
 
-    An interpreter heeds most variables of its own only when it starts.
+    Variables that are heeded only when a process starts need a new one.
     """
     if len(items) < 2 or not _PYTHON.fullmatch(items[0]):
         return False
-    if any(name.startswith("PYTHON") and name not in _HEEDED for name in environment):
+    if any(name.startswith(_AT_START) and name not in _HEEDED for name in environment):
         return False
     return not items[1].startswith("-") or (items[1] == "-m" and len(items) > 2)

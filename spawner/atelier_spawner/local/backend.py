@@ -40,7 +40,6 @@ _OPTIONS = frozenset(
         "memory",
         "people",
         "warm_limit",
-        "warm_modules",
         "warm_seconds",
     }
 )
@@ -54,9 +53,9 @@ log = logging.getLogger("atelier.local")
 class LocalBackend(Backend, Endpoints, Exec, Capacity, Usage):
     """The embedded engine.
 
-    Options: `cpu`, `memory`, `accelerators` that it may use; `env` and `warm_modules` for steps; `log_limit` bytes
-    that are kept of a log; `warm_limit` warm workers, each of which ends after `warm_seconds` without use; `cache_dir`
-    for environments and `folder` for attempts, which other accounts must be able to pass; see `People` for the rest.
+    Options: `cpu`, `memory`, `accelerators` that it may use; `env` for steps; `log_limit` bytes that are kept of a
+    log; `warm_limit` warm workers, each of which ends after `warm_seconds` without use; `cache_dir` for environments
+    and `folder` for attempts, which other accounts must be able to pass; see `People` for the rest.
     """
 
     def __init__(self, settings: BackendSettings) -> None:
@@ -74,7 +73,9 @@ class LocalBackend(Backend, Endpoints, Exec, Capacity, Usage):
         self._people = People(settings.options)
         self._slots = Slots.of_machine(settings.options)
         self._environments = Environments(cache / "envs", settings.images)
-        self._launcher = Launcher(folder, cache, Path(sys.executable), self._people, settings.options)
+        self._launcher = Launcher(
+            folder, cache, Path(sys.executable), self._people, self._environments.warm, settings.options
+        )
         self._tracker = Tracker(self._slots.release)
         self._meter = Meter()
         self._locks: dict[str, asyncio.Lock] = {}

@@ -54,6 +54,10 @@ class Environments:
         target = self._folder / self._key(image, (await self._python(image))[0])
         return target if (target / _DONE).exists() else None
 
+    def warm(self, name: str) -> tuple[str, ...]:
+        """The modules that a warm worker of the image `name` imports."""
+        return self._find(name).warm
+
     def _find(self, name: str) -> Image:
         image = self._images.get(name)
         if image is None:

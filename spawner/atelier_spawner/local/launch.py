@@ -10,9 +10,9 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import atelier_runtime
 from atelier_core.errors import Invalid
@@ -27,30 +27,49 @@ from atelier_spawner.shim import LOG_LIMIT, gang, shim_document, shim_spec
 
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-
 _RUNTIME = Path(atelier_runtime.__file__).parent
 _CODE_EVERY = 3600.0
 WARM_SECONDS = 600.0
 WARM_LIMIT = 16
+# Numeric libraries read these when they are loaded, which a warm worker has done.
+_READ_WHEN_LOADED = ("BLIS_", "GOMP_", "KMP_", "MKL_", "NUMEXPR_", "OMP_", "OPENBLAS_")
+
+
+class _Key(NamedTuple):
+    """What the forks of one zygote share."""
+
+    environment: Path
+    uid: int | None = None
+    groups: tuple[int, ...] = ()
+    modules: tuple[str, ...] = ()
+    variables: tuple[tuple[str, str], ...] = ()
+    in_place: bool = False
 
 
 class Launcher:
-    """Starts shims. `env` is what the operator adds to every command's environment."""
+    """Starts shims. The option `env` is what the operator adds to every command's environment; `modules` tells what a
+    warm worker of an image imports."""
 
     def __init__(
-        self, folder: Path, cache_dir: Path, own_python: Path, people: People, options: Mapping[str, Any]
+        self,
+        folder: Path,
+        cache_dir: Path,
+        own_python: Path,
+        people: People,
+        modules: Callable[[str], tuple[str, ...]],
+        options: Mapping[str, Any],
     ) -> None:
         self._code = CodeCache(folder / "code")
         self._log = folder / "zygote.log"
         self._people = people
         self._runtime = cache_dir / "runtime" / _content_of(_RUNTIME) / "atelier_runtime"
-        self._own_python = own_python
+        self._own = _Key(own_python)
+        self._modules = modules
         self._env: dict[str, str] = dict(options.get("env", {}))
-        self._preload = tuple(options.get("warm_modules", ()))
         self._log_limit = int(options.get("log_limit", LOG_LIMIT))
         self._warm_seconds = float(options.get("warm_seconds", WARM_SECONDS))
         self._warm_limit = int(options.get("warm_limit", WARM_LIMIT))
-        self._zygotes: dict[tuple[Path, int | None, tuple[int, ...], bool], Zygote] = {}
+        self._zygotes: dict[_Key, Zygote] = {}
 
     def open(self) -> None:
         """Blocking: put the runtime where every user of this machine can read it, and have a zygote ready."""
@@ -60,7 +79,7 @@ class Launcher:
             passage(folder)
         if not self._runtime.exists():
             self._install_runtime()
-        self._zygote(self._own_python, None, (), in_place=False).warm_up()
+        self._zygote(self._own).warm_up()
 
     def _install_runtime(self) -> None:
         fresh = self._runtime.with_name(f".{os.getpid()}")
@@ -118,12 +137,10 @@ class Launcher:
                     attempt.keep_claim(replica.name)
                     continue
                 role = next(role for role in spec.roles if role.name == replica.role)
-                variables = {**self._env, **role.env, **role.secret_env}
-                single = spec.topology is Topology.SINGLE
-                in_place = spec.light and single and runs_in_place(list(role.command), variables)
-                zygote = self._zygote(environments[role.image], spec.uid, groups, in_place)
+                key = self._key(spec, role, environments[role.image], groups)
+                zygote = self._zygote(key)
                 held.enter_context(zygote.in_use())
-                starts.append(_start(zygote, attempt, replica.name, in_place))
+                starts.append(_start(zygote, attempt, replica.name, key.in_place))
             await asyncio.gather(*starts)
         await self._trim()
 
@@ -143,21 +160,28 @@ class Launcher:
 
     def _unneeded(self) -> list[Zygote]:
         """Warm zygotes that were idle for `warm_seconds`, and the oldest of more than `warm_limit`; forgotten here."""
-        warm = {key: zygote for key, zygote in self._zygotes.items() if key[-1] and not zygote.users}
+        warm = {key: zygote for key, zygote in self._zygotes.items() if key.in_place and not zygote.users}
         oldest = sorted(warm, key=lambda key: warm[key].used)
         extra = oldest[: max(0, len(warm) - self._warm_limit)]
         gone = [key for key in oldest if key in extra or warm[key].idle(self._warm_seconds)]
         return [self._zygotes.pop(key) for key in gone]
 
-    def _zygote(self, environment: Path, uid: int | None, groups: tuple[int, ...], in_place: bool) -> Zygote:
+    def _key(self, spec: WorkloadSpec, role: Role, environment: Path, groups: tuple[int, ...]) -> _Key:
         """One zygote for all shims that execute a file, one per environment and user for commands run in place."""
-        key = (environment, uid, groups, True) if in_place else (self._own_python, None, (), False)
+        variables = {**self._env, **role.env, **role.secret_env}
+        light = spec.light and spec.topology is Topology.SINGLE
+        if not (light and runs_in_place(list(role.command), variables)):
+            return self._own
+        read = sorted(item for item in variables.items() if item[0].startswith(_READ_WHEN_LOADED))
+        return _Key(environment, spec.uid, groups, self._modules(role.image), tuple(read), in_place=True)
+
+    def _zygote(self, key: _Key) -> Zygote:
         if key not in self._zygotes:
-            if in_place:
-                python = [str(environment / "bin" / "python")]
-                zygote = Zygote(python, self._runtime, self._log, uid, groups, self._preload)
+            if key.in_place:
+                python = [str(key.environment / "bin" / "python")]
+                zygote = Zygote(python, self._runtime, self._log, key.uid, key.groups, key.modules, dict(key.variables))
             else:
-                zygote = Zygote([str(self._own_python), "-I", "-S"], self._runtime, self._log)
+                zygote = Zygote([str(key.environment), "-I", "-S"], self._runtime, self._log)
             self._zygotes[key] = zygote
         return self._zygotes[key]
 

@@ -8,20 +8,21 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from atelier_core.errors import BackendUnavailable
 from atelier_runtime.inplace import Marker
 
-_ANSWER_LIMIT = 30.0
+_ANSWER_LIMIT = 60.0  # the first one comes once the image's modules are imported
 _ANSWER_SIZE = 65536  # a user's own zygote may have been tampered with by its user
 
 
 class Zygote:
-    """One zygote process: interpreter, user with further groups, and modules to import are fixed.
+    """One zygote process: interpreter, user with further groups, modules to import and their variables are fixed.
 
     `users` counts who holds it now, `used` is when the last of them let go.
     """
@@ -34,12 +35,14 @@ class Zygote:
         uid: int | None = None,
         groups: tuple[int, ...] = (),
         preload: tuple[str, ...] = (),
+        variables: Mapping[str, str] = MappingProxyType({}),
     ):
         self._command = [*python, str(runtime), "zygote"]
         self._preload = [item for name in preload for item in ("--preload", name)]
         self._log = log
         self._uid = uid
         self._groups = groups
+        self._variables = variables
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
         self._lock = asyncio.Lock()
@@ -126,7 +129,7 @@ class Zygote:
         with open(self._log, "ab") as log:
             return subprocess.Popen(
                 [*self._command, "--socket", str(descriptor), *self._preload],
-                env={"PATH": os.defpath, "LANG": "C.UTF-8", **Marker.room()},
+                env={"PATH": os.defpath, "LANG": "C.UTF-8", **self._variables, **Marker.room()},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

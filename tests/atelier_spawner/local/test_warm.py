@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from pathlib import Path
 
 from atelier_core.image import Image
 from atelier_core.states import State
@@ -24,8 +25,10 @@ async def _until(condition: object, limit: float = 10) -> bool:
     return bool(condition())  # type: ignore[operator]
 
 
-async def _run(engine: LocalEngine, backend: LocalBackend, image: str = "") -> None:
-    spec = engine.spec("mark(ID)", light=True, role={"image": image or engine.image})
+async def _run(
+    engine: LocalEngine, backend: LocalBackend, image: str = "", source: str = "mark(ID)", **variables: str
+) -> None:
+    spec = engine.spec(source, light=True, role={"image": image or engine.image, "env": variables})
     await engine.start(backend, spec)
     assert (await engine.final(backend, spec.id)).state is State.DONE
 
@@ -67,4 +70,29 @@ async def test_there_are_at_most_so_many(new_engine: NewEngine) -> None:
         used += _warm(backend)[-1:]
         assert len(_warm(backend)) <= 2
     assert _warm(backend) == used[-2:]  # the latest ones stay
+    await engine.clean()
+
+
+async def test_it_has_the_modules_of_its_image(new_engine: NewEngine) -> None:
+    engine = new_engine()
+    image = engine._images[engine.image]
+    engine._images["warm"] = image.model_copy(
+        update={"name": "warm", "reference": "warm", "warm": ("wave", "no_such_module")}
+    )
+    backend = await engine.backend()
+    assert isinstance(backend, LocalBackend)
+    await _run(engine, backend, "warm", "import sys; assert 'wave' in sys.modules")
+    await _run(engine, backend, source="import sys; assert 'wave' not in sys.modules")
+    await engine.clean()
+
+
+async def test_what_libraries_read_when_they_are_loaded_is_there_by_then(new_engine: NewEngine) -> None:
+    engine = new_engine()
+    backend = await engine.backend()
+    assert isinstance(backend, LocalBackend)
+    for number in ("1", "2", "1"):
+        await _run(engine, backend, OMP_NUM_THREADS=number, OTHER=number)
+    one, two = (Path(f"/proc/{pid}/environ").read_bytes().split(b"\0") for pid in _warm(backend))
+    assert b"OMP_NUM_THREADS=1" in one and b"OMP_NUM_THREADS=2" in two
+    assert not [item for item in one if item.startswith(b"OTHER")]
     await engine.clean()
