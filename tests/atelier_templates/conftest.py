@@ -50,16 +50,18 @@ class ImageEnvironments(Mapping[str, Path]):
 
 @pytest.fixture(scope="session")
 def warm() -> Iterator[Warm]:
-    """Where tests with many small steps run them: loading the packages takes longer than the steps."""
+    """Where light steps run, as on a laptop: loading the packages takes longer than the steps."""
     warm = Warm()
     yield warm
     warm.stop()
 
 
 @pytest.fixture(scope="session")
-def demos(library: Library, environments: Mapping[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Demos:
+def demos(
+    library: Library, environments: Mapping[str, Path], warm: Warm, tmp_path_factory: pytest.TempPathFactory
+) -> Demos:
     """What the demo run of a template leaves; each is run when it is first asked for."""
-    return Demos(PlanRunner(tmp_path_factory.mktemp("demos"), library, environments), library)
+    return Demos(PlanRunner(tmp_path_factory.mktemp("demos"), library, environments, warm=warm), library)
 
 
 class Demos:

@@ -1,4 +1,5 @@
-"""Runs the steps of a plan one after the other, each as a process of its own, in folders like those of the shim."""
+"""Runs the steps of a plan one after the other in folders like those of the shim: light ones as forks, the others as
+processes of their own."""
 
 from __future__ import annotations
 
@@ -109,7 +110,7 @@ class PlanRunner:
         return Ended(folder, code, log, json.loads(left.read_text()) if left.exists() else {})
 
     def _execute(self, step: StepPlan, command: list[str], folder: Path, env: dict[str, str]) -> int:
-        if self.warm is not None and command[0] == "python":
+        if step.light and self.warm is not None:
             return self.warm.run(self.environments[step.image], command[1:], folder / step.workdir, env, folder / "log")
         with (folder / "log").open("wb") as log:
             done = subprocess.run(

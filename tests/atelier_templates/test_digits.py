@@ -17,7 +17,7 @@ from atelier_core.results import read_folder
 from atelier_templates.demos import DIGITS
 from atelier_templates.images import load_images
 from atelier_templates.loader import Library
-from tests.atelier_templates.running import Ended, PlanRunner, context
+from tests.atelier_templates.running import Ended, PlanRunner, Warm, context
 
 FILES = {one.name for one in DIGITS.iterdir()}
 SOURCE = (DIGITS / "digits.pipeline").read_bytes()
@@ -34,9 +34,9 @@ def only(plan: Plan, *names: str) -> Plan:
 
 @pytest.fixture(scope="module")
 def ended(
-    library: Library, environments: Mapping[str, Path], tmp_path_factory: pytest.TempPathFactory
+    library: Library, environments: Mapping[str, Path], warm: Warm, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Ended]:
-    runner = PlanRunner(tmp_path_factory.mktemp("digits"), library, environments, DIGITS)
+    runner = PlanRunner(tmp_path_factory.mktemp("digits"), library, environments, DIGITS, warm=warm)
     return runner.run(plan_of(library))
 
 
@@ -103,7 +103,7 @@ def test_the_script_puts_it_into_words(ended: dict[str, Ended]) -> None:
 
 
 def test_a_failing_notebook_is_kept_and_says_where(
-    library: Library, environments: Mapping[str, Path], tmp_path: Path
+    library: Library, environments: Mapping[str, Path], warm: Warm, tmp_path: Path
 ) -> None:
     project = tmp_path / "project"
     shutil.copytree(DIGITS, project)
@@ -111,7 +111,7 @@ def test_a_failing_notebook_is_kept_and_says_where(
     notebook["cells"][2]["source"] = ["print('before')\n", "raise ValueError('the data are odd')"]
     notebook["metadata"]["kernelspec"]["name"] = "of-another-machine"
     (project / "explore.ipynb").write_text(json.dumps(notebook))
-    runner = PlanRunner(tmp_path / "steps", library, environments, project)
+    runner = PlanRunner(tmp_path / "steps", library, environments, project, warm=warm)
     ended = runner.run(only(plan_of(library), "import", "explore"))["explore"]
     assert ended.code == 1
     assert "the data are odd" in ended.log
