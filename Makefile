@@ -98,7 +98,7 @@ test: lint ## everything that needs neither root nor a cluster
 	@$(BIN)/python -m tests.harness.apt
 	$(PYTEST) -n $$(($(PROCESSES) + $(SPARE))) --spare $(SPARE) $(BY_FOLDER) -m "not cluster and not root and not heavy"
 
-test-cluster: test-alone test-together ## as root: start a Kubernetes and run what needs it, and what needs root
+test-cluster: test-together test-alone ## as root: start a Kubernetes and run what needs it, and what needs root
 
 test-together: cluster-for-tests
 	@$(PYTEST) $(NO_INVENTING) -n $(PROCESSES) $(BY_FOLDER) -m "(cluster or root) and not alone and not heavy"

@@ -157,6 +157,11 @@ class Campaign:
         )
         return [str(row) for row in rows if row[1] > 1 and row[4] == self.project]
 
+    def cancelled_starts(self) -> int:
+        """Attempts whose container could not be started: their command was never run, by the count from outside."""
+        rows = query(self.plane, "SELECT id, project FROM attempts WHERE reason = 'StartFailed'")
+        return sum(project == self.project and not self.starts()[attempt] for attempt, project in rows)
+
     def report(self) -> str:
         """One paragraph of figures."""
         phases = ", ".join(f"{name} {count}" for name, count in self.phases.most_common())
