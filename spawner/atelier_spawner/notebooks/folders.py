@@ -16,6 +16,25 @@ from atelier_spawner.notebooks.identities import Identities
 
 # A number outside the allocated range, to try whether another account can start what a notebook needs.
 _STRANGER = 59_998
+# What a notebook imports. That another account can read them is asked; to import them all would take a second.
+_NEEDED = (
+    "jupyterhub",
+    "jupyter_server",
+    "jupyterlab",
+    "tornado",
+    "zmq",
+    "traitlets",
+    "atelier_server",
+    "atelier_runtime",
+)
+_PROBE = """
+import os, sys
+from importlib.util import find_spec
+sys.path[:] = sys.argv[3:]
+for name in sys.argv[2].split():
+    open(find_spec(name).origin, "rb").close()
+sys.exit(0 if os.access(sys.argv[1], os.X_OK) else 3)
+"""
 PASSAGES = ("users", "projects", "workloads", "cache")
 PRIVATE = ("hub", "control-plane", "gateway", "mlflow", "run", "logs", "secrets")
 
@@ -24,13 +43,9 @@ def why_one_person(data_dir: Path) -> str:
     """Why this machine can serve one person only; empty if each person can have an account number of their own."""
     if not hasattr(os, "geteuid") or os.geteuid() != 0:
         return "keeping people's files apart needs root. Run the platform as root, or one platform per person."
-    probe = (
-        "import os, sys; sys.path[:] = sys.argv[2:]; import jupyterhub.singleuser;"
-        "sys.exit(0 if os.access(sys.argv[1], os.X_OK) else 3)"
-    )
     try:
         done = subprocess.run(
-            [sys.executable, "-c", probe, str(data_dir.parent), *sys.path],
+            [sys.executable, "-c", _PROBE, str(data_dir.parent), " ".join(_NEEDED), *sys.path],
             user=_STRANGER, group=_STRANGER, extra_groups=[], cwd="/", env={},
             capture_output=True, timeout=60, check=False,
         )  # fmt: skip

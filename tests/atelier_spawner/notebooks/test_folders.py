@@ -1,4 +1,4 @@
-"""Folders, numbers and processes, as far as they need no root."""
+"""Folders, numbers and processes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,20 @@ def test_without_root_there_is_one_person(tmp_path: Path) -> None:
     finally:
         if root:
             os.seteuid(0)
+
+
+@pytest.mark.root
+def test_with_root_others_must_get_at_the_data_and_at_what_a_notebook_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        assert "cannot reach what is in" in why_one_person(folder / "data")
+        folder.chmod(0o711)
+        assert why_one_person(folder / "data") == ""
+        package = folder / "tornado"
+        package.mkdir(mode=0o755)
+        (package / "__init__.py").touch(mode=0o600)
+        monkeypatch.syspath_prepend(folder)
+        assert "cannot import" in why_one_person(folder / "data")
 
 
 def test_process_is_more_than_its_number() -> None:
