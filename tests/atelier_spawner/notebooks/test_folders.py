@@ -93,7 +93,7 @@ def test_with_root_others_must_get_at_the_data_and_at_what_a_notebook_needs(monk
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         assert "cannot reach what is in" in why_one_person(folder / "data")
-        folder.chmod(0o711)
+        folder.chmod(0o755)
         assert why_one_person(folder / "data") == ""
         package = folder / "tornado"
         package.mkdir(mode=0o755)
