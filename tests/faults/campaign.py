@@ -172,6 +172,7 @@ class Campaign:
         )
 
 
+LAST_ATTEMPT = 3  # a step that is hit in this one has failed, rightly
 _ENDED = ("done", "failed", "stopped")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.campaign import EXPECTED_STARTS, Campaign, counting, query
+from tests.faults.campaign import EXPECTED_STARTS, LAST_ATTEMPT, Campaign, counting, query
 from tests.faults.demo import run_under_fire
 from tests.harness.cluster.fixtures import Cluster
 from tests.harness.cluster.platform import control_plane
@@ -164,11 +164,12 @@ def _until(seconds: float, condition: Callable[[], object]) -> None:
 def test_a_killed_shim_is_followed_by_one_second_attempt(campaign: Campaign, cluster: Cluster, say):
     chance, killed = random.Random(6), 0
     campaign.step_seconds = 3  # long enough to be found and hit while it runs
+    victims = f"SELECT id, project FROM attempts WHERE state = 'running' AND number < {LAST_ATTEMPT}"
 
     def strike() -> None:
         nonlocal killed
         for _ in range(200):
-            rows = query(campaign.plane, "SELECT id, project FROM attempts WHERE state = 'running'")
+            rows = query(campaign.plane, victims)
             if rows:
                 attempt, project = chance.choice(rows)
                 try:
