@@ -117,7 +117,7 @@ def test_nothing_survives_a_cancelled_run(campaign: Campaign):
 
 
 def running_shims(folder: Path, last: bool = True) -> list[int]:
-    """Process ids of the shims of this control plane, found by their claims; without those of last attempts if asked."""
+    """Process ids of the shims of this control plane, found by their claims, those of `last` attempts or not."""
     found = []
     for root, _, names in os.walk(folder / "data" / "backends" / "local" / "attempts"):
         for name in names:
