@@ -38,7 +38,7 @@ _READ_WHEN_LOADED = ("BLIS_", "GOMP_", "KMP_", "MKL_", "NUMEXPR_", "OMP_", "OPEN
 class _Key(NamedTuple):
     """What the forks of one zygote share."""
 
-    environment: Path
+    python: Path
     uid: int | None = None
     groups: tuple[int, ...] = ()
     modules: tuple[str, ...] = ()
@@ -173,16 +173,16 @@ class Launcher:
         if not (light and runs_in_place(list(role.command), variables)):
             return self._own
         read = sorted(item for item in variables.items() if item[0].startswith(_READ_WHEN_LOADED))
-        return _Key(environment, spec.uid, groups, self._modules(role.image), tuple(read), in_place=True)
+        return _Key(
+            environment / "bin" / "python", spec.uid, groups, self._modules(role.image), tuple(read), in_place=True
+        )
 
     def _zygote(self, key: _Key) -> Zygote:
         if key not in self._zygotes:
-            if key.in_place:
-                python = [str(key.environment / "bin" / "python")]
-                zygote = Zygote(python, self._runtime, self._log, key.uid, key.groups, key.modules, dict(key.variables))
-            else:
-                zygote = Zygote([str(key.environment), "-I", "-S"], self._runtime, self._log)
-            self._zygotes[key] = zygote
+            python = [str(key.python)] if key.in_place else [str(key.python), "-I", "-S"]
+            self._zygotes[key] = Zygote(
+                python, self._runtime, self._log, key.uid, key.groups, key.modules, dict(key.variables)
+            )
         return self._zygotes[key]
 
     def _environment(self, environment: Path, replica: Replica, root: Path, devices: list[str]) -> dict[str, str]:
