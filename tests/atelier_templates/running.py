@@ -52,11 +52,20 @@ class Warm:
     def __init__(self) -> None:
         self._processes: dict[Path, subprocess.Popen[str]] = {}
 
-    def run(self, environment: Path, command: list[str], folder: Path, env: dict[str, str], log: Path) -> int:
-        """Run a script; its exit code."""
+    def run(
+        self,
+        environment: Path,
+        modules: tuple[str, ...],
+        command: list[str],
+        folder: Path,
+        env: dict[str, str],
+        log: Path,
+    ) -> int:
+        """Run a script where `modules` are imported; its exit code."""
         if environment not in self._processes:
             self._processes[environment] = subprocess.Popen(
-                [str(environment / "bin" / "python"), str(Path(__file__).with_name("warm.py"))], text=True,
+                [str(environment / "bin" / "python"), str(Path(__file__).with_name("warm.py")), *modules],
+                text=True,
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                 env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
             )  # fmt: skip
@@ -111,7 +120,8 @@ class PlanRunner:
 
     def _execute(self, step: StepPlan, command: list[str], folder: Path, env: dict[str, str]) -> int:
         if step.light and self.warm is not None:
-            return self.warm.run(self.environments[step.image], command[1:], folder / step.workdir, env, folder / "log")
+            environment, modules = self.environments[step.image], load_images()[step.image].warm
+            return self.warm.run(environment, modules, command[1:], folder / step.workdir, env, folder / "log")
         with (folder / "log").open("wb") as log:
             done = subprocess.run(
                 command, cwd=folder / step.workdir, env=env, timeout=240, check=False, stdout=log,

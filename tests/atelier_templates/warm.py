@@ -1,9 +1,9 @@
-"""Runs with an image's own Python: has the large packages loaded and forks a process for each step, as the local engine
-does. One step is one line of JSON on standard input: script, folder, environment, log; the answer is its exit code."""
+"""Runs with an image's own Python: has imported the modules that it is called with and forks a process for each step,
+as the local engine does. One step is one line of JSON on standard input: script, folder, environment, log; the answer
+is its exit code."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import runpy
@@ -12,18 +12,11 @@ import traceback
 from importlib import import_module
 from typing import Any
 
-PACKAGES = (
-    "pandas", "sklearn.compose", "sklearn.ensemble", "sklearn.pipeline", "sklearn.preprocessing", "sklearn.metrics",
-    "sklearn.model_selection", "sklearn.linear_model", "yaml", "xgboost", "lightgbm", "onnxruntime", "skl2onnx",
-    "sqlalchemy",
-)  # fmt: skip
-
 
 def main() -> None:
     """Load what there is, then serve until standard input ends."""
-    for name in PACKAGES:
-        with contextlib.suppress(ImportError):
-            import_module(name)
+    for name in sys.argv[1:]:
+        import_module(name)
     for line in sys.stdin:
         child = os.fork()
         if not child:
