@@ -25,6 +25,7 @@ from atelier_templates.images import load_images
 from atelier_templates.loader import Library
 from tests.atelier_core.documents import node, pipeline
 
+IMAGES = load_images()
 NOW = dt.datetime(2026, 3, 4, tzinfo=dt.UTC)
 
 
@@ -120,7 +121,7 @@ class PlanRunner:
 
     def _execute(self, step: StepPlan, command: list[str], folder: Path, env: dict[str, str]) -> int:
         if step.light and self.warm is not None:
-            environment, modules = self.environments[step.image], load_images()[step.image].warm
+            environment, modules = self.environments[step.image], IMAGES[step.image].warm
             return self.warm.run(environment, modules, command[1:], folder / step.workdir, env, folder / "log")
         with (folder / "log").open("wb") as log:
             done = subprocess.run(
@@ -167,7 +168,7 @@ def context(library: Library, snapshot: str = "", **fields: object) -> RunContex
     """A run of Ann's."""
     return RunContext(
         run_id="run", pipeline_name="demo", project="ann", creator="ann", runner="ann", cluster_name="local",
-        execution_date=NOW, now=NOW, snapshot=snapshot, code_digest=library.digest, images=load_images(), **fields,  # type: ignore[arg-type]
+        execution_date=NOW, now=NOW, snapshot=snapshot, code_digest=library.digest, images=IMAGES, **fields,  # type: ignore[arg-type]
     )  # fmt: skip
 
 
